@@ -13,7 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.client.stage import JUNK, SETS, ClientStage, raw_job
+from workkit import frames
 from workkit.core import job as wire
+from workkit.core.fingerprint import fingerprint
 from workkit.core.history import PackedHistory, Record, TracedRecord, pack, unpack
 from workkit.core.masks import Masks
 from workkit.core.records import Place, WorkerObservation
@@ -209,6 +211,27 @@ def test_history_loses_what_its_job_loses_also_without_args(
     write_snapshot(stage.client, tmp_path / "s")
     (found,) = Snapshot(tmp_path / "s").history()
     assert found.error == "ValueError: no entry with [redacted]"
+
+
+def test_failures_of_history_stay_in_the_groups_of_their_jobs(
+    stage: ClientStage, tmp_path: Path
+) -> None:
+    records = []
+    for n, secret in enumerate(("first-hunter", "other-fisher")):
+        text = f'ValueError: no entry with {secret}\n\nTraceback\n  File "/a.py", line 1, in f'
+        stage.lay("dead", {raw_job(f"x{n}", args={"password": secret}, err=text, fails=1): 1})
+        mark = fingerprint(text)
+        records.append(
+            Record(f"x{n}", "mail", 1, 2, 3, "dead", 1, text.partition("\n")[0], mark, "w")
+        )
+    fields: dict[Any, Any] = {
+        "v": "1", "pool": "p", "host": "h", "n": 2, "r": pack(records), "b": 0, "ver": "",
+    }  # fmt: skip
+    stage.redis.xadd(f"{stage.namespace}:history", fields, id="5-2")
+    write_snapshot(stage.client, tmp_path / "s")
+    (group,) = frames.errors(tmp_path / "s").itertuples()
+    assert (group.dead, group.failures) == (2, 2)
+    assert group.error_message == "no entry with [redacted]"
 
 
 def test_custom_patterns_replace_the_defaults_and_none_removes_nothing() -> None:

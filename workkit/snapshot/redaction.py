@@ -11,6 +11,7 @@ import msgspec
 
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
+from workkit.core.fingerprint import fingerprint
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.masks import Masks, note
 from workkit.core.records import WorkerObservation
@@ -26,6 +27,8 @@ _GONE: Final = msgspec.Raw(b'"[redacted]"')
 _SPACE: Final = b" \t\r\n"
 #: How true, false and null begin. They tell nothing about a secret, also where one is "false".
 _LITERALS: Final = {b"t", b"f", b"n"}
+#: More different errors than this keep their fingerprints in history.
+_MOST_KINDS: Final = 100_000
 #: Fields of a job that stay: without them it would be another job.
 _NAMING: Final = {"name", "id", "t", "args", "unique_key"}
 _decode_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -62,6 +65,8 @@ class Redaction:
         self._salt = Entropy().identifier().encode()
         self._history_of: Collection[str] = ()
         self._values_of: dict[str, frozenset[str]] = {}
+        #: The fingerprint of an error -> that of what is left of it.
+        self._kinds: dict[str, str] = {}
 
     def remember(self, job_ids: Collection[str]) -> None:
         """Remember what these jobs lose, for their records in history.
@@ -101,6 +106,9 @@ class Redaction:
         others = fields.keys() - _NAMING
         fields |= {name: msgspec.Raw(_scrubbed(bytes(fields[name]), gone)) for name in others}
         fields["args"] = msgspec.Raw(_scrubbed(clean, gone))
+        if "err" in fields and fields["err"] != told and len(self._kinds) < _MOST_KINDS:
+            left = _text_of(fields["err"])
+            self._kinds[fingerprint(job.last_err)] = fingerprint(left or "")
         if job.unique_key and bytes(fields["args"]) != args:
             fields["unique_key"] = msgspec.Raw(_encode(self._hashed(job.unique_key)))
         return _encode(fields)
@@ -138,7 +146,10 @@ class Redaction:
     def history(self, entry: PackedHistory) -> PackedHistory:
         """Return an entry of history without the secret values."""
         if not self.patterns or not (
-            self._values_of or b"\\" in entry.blob or self._masks.may_hold(entry.blob)
+            self._values_of
+            or self._kinds
+            or b"\\" in entry.blob
+            or self._masks.may_hold(entry.blob)
         ):
             return entry
         try:
@@ -152,10 +163,12 @@ class Redaction:
         args = None if record.args is None else self._json(record.args, gone)
         error = self._masks.in_text(record.error, gone)
         told = [(at, self._masks.in_text(message, gone)) for at, message in record.checkins]
-        if not gone and args == record.args:
+        kind = self._kinds.get(record.fingerprint, record.fingerprint)
+        if not gone and args == record.args and kind == record.fingerprint:
             return record
         return msgspec.structs.replace(
             record,
+            fingerprint=kind,
             args=None if args is None else _scrubbed(args.encode(), gone).decode(),
             error=without(error, gone),
             checkins=tuple((at, without(message, gone)) for at, message in told),
