@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from workkit.admin.query import Query
-from workkit.admin.reader import Reader
 from workkit.admin.steps.walk import WaitingJob
+from workkit.core.options import shown
 from workkit.core.text import counted
-from workkit.errors import InvalidQuery, WorkkitError
+from workkit.errors import InvalidOption, InvalidQuery, WorkkitError
+from workkit.frames.checks import check_count
 from workkit.frames.jobs import frame_of
+from workkit.frames.sources import Source, as_reader
 from workkit.snapshot import SECRETS
 from workkit_notebook import html
 from workkit_notebook.acting import Acting
@@ -54,7 +56,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
     match the filter.
 
     Args:
-        client: A `Client`, or a reader such as a `Snapshot`.
+        client: A `Client`, another reader such as a `Snapshot`, or the path of a snapshot.
         write: Allow retries and deletions.
         query: The filter at the start.
         most: Read at most this many of the newest dead jobs.
@@ -66,13 +68,16 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
     The view lives until `close`, or until its cell runs again.
 
     Raises:
-        InvalidOption: `write` is True, but the reader is read-only.
+        InvalidOption: An argument is not valid, or `write` is True, but the reader is read-only.
         ServerError: Redis did not answer or refused.
     """
 
+    #: Whether the view has its parts; `close` may come before, if an argument was refused.
+    _made = False
+
     def __init__(
         self,
-        client: Reader,
+        client: Source,
         *,
         write: bool = False,
         query: str = "",
@@ -80,7 +85,10 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         redact: Iterable[str] = SECRETS,
         brush: bool = True,
     ) -> None:
-        self._reader = client
+        check_count("most", most, 1)
+        if not isinstance(query, str):
+            raise InvalidOption(f"query must be a text, not {shown(query)}")
+        self._reader = client = as_reader(client)
         self._dead = DeadSet(client, most, redact)
         self._later = Later("workkit-dead-jobs")
         self._closed = self._reading = False
@@ -93,6 +101,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._acting = (
             Acting(client, self.selected, self.refresh, self._dead.shown) if write else None
         )
+        self._made = True
         parts: list[Any] = [
             self._head,
             widgets.HBox([self._query, self._reload]),
@@ -241,6 +250,9 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Remove the view from its page, and let go of the jobs and of all its widgets."""
+        if not self._made:
+            super().close()
+            return
         self._closed = True
         for later in (self._later, self._apart.later):
             later.drop()

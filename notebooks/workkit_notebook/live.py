@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryQuery, HistoryRecord
+from workkit.core.options import shown
 from workkit.core.outcomes import with_flag
 from workkit.core.records import Overview, WorkerObservation
 from workkit.core.text import age, clean, clip, counted, took
-from workkit.errors import WorkkitError
+from workkit.errors import InvalidOption, WorkkitError
+from workkit.frames.sources import Source, as_reader
 from workkit_notebook import html
 from workkit_notebook.cells import close_parts, replace_former
 from workkit_notebook.extra import widgets
@@ -26,6 +27,8 @@ _READINGS: Final = 60
 #: Latencies are computed from at most this many of the newest executions.
 _SAMPLE: Final = 5_000
 _ROWS: Final = 15
+_LEAST_EVERY_S: Final = 0.01
+_MOST_EVERY_S: Final = 86_400
 _FAILED: Final = with_flag("failed")
 
 
@@ -36,13 +39,24 @@ class Live(widgets.VBox):  # type: ignore[misc]
     with `close`.
 
     Args:
-        client: A `Client`, or any reader.
-        every_s: The interval of refreshing, seconds.
+        client: A `Client`, any other reader, or the path of a snapshot.
+        every_s: The interval of refreshing, from 0.01 to 86,400 seconds.
+
+    Raises:
+        InvalidOption: An argument is not valid.
+        ServerError: Redis did not answer or refused.
     """
 
-    def __init__(self, client: Reader, *, every_s: float = 2.0) -> None:
-        self._reader = client
+    #: Whether the view has its parts; `close` may come before, if an argument was refused.
+    _made = False
+
+    def __init__(self, client: Source, *, every_s: float = 2.0) -> None:
+        number = isinstance(every_s, (int, float)) and not isinstance(every_s, bool)
+        if not number or not _LEAST_EVERY_S <= every_s <= _MOST_EVERY_S:
+            raise InvalidOption(f"every_s must be from 0.01 to 86,400 seconds, not {shown(every_s)}")
+        self._reader = as_reader(client)
         self._every_s = every_s
+        self._made = True
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_id = ""
@@ -90,7 +104,8 @@ class Live(widgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the thread, and remove the view from the page."""
-        self._ended.set()
+        if self._made:
+            self._ended.set()
         close_parts(self)
         super().close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,27 @@ def test_a_moment_of_a_recording_is_shown_in_both_views(morgue: Morgue, tmp_path
     with pytest.raises(InvalidOption):
         DeadJobs(moment, write=True)
     recording.close()
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_wrong_arguments_of_views_are_refused_by_name(morgue: Morgue, tmp_path: Path) -> None:
+    wrong: Any
+    for wrong in (0, -1, float("nan"), float("inf"), "2s", None, True):
+        with pytest.raises(InvalidOption, match="every_s must be from 0.01 to 86,400 seconds, not"):
+            Live(morgue.client, every_s=wrong)
+    for wrong in (0, -1, "5", None, 1.5):
+        with pytest.raises(InvalidOption, match="most must be a whole number from 1, not"):
+            DeadJobs(morgue.client, most=wrong)
+    for wrong in (None, 5, ["a"]):
+        with pytest.raises(InvalidOption, match="query must be a text"):
+            DeadJobs(morgue.client, query=wrong)
+        for view in (Live, DeadJobs):
+            with pytest.raises(InvalidOption, match="a source must be a Client, a snapshot or a"):
+                view(wrong)
+    wrong = [1]
+    with pytest.raises(InvalidOption, match="a key to leave out must be a text, not 1"):
+        DeadJobs(morgue.client, redact=wrong)
+    gc.collect()  # a view that was refused is closed in silence
+    write_snapshot(morgue.client, tmp_path / "s.snapshot")
+    assert len(DeadJobs(tmp_path / "s.snapshot").jobs) == len(morgue.dead())
+    assert Live(str(tmp_path / "s.snapshot")).running is False
