@@ -53,7 +53,9 @@ class Live(widgets.VBox):  # type: ignore[misc]
     def __init__(self, client: Source, *, every_s: float = 2.0) -> None:
         number = isinstance(every_s, (int, float)) and not isinstance(every_s, bool)
         if not number or not _LEAST_EVERY_S <= every_s <= _MOST_EVERY_S:
-            raise InvalidOption(f"every_s must be from 0.01 to 86,400 seconds, not {shown(every_s)}")
+            raise InvalidOption(
+                f"every_s must be from 0.01 to 86,400 seconds, not {shown(every_s)}"
+            )
         self._reader = as_reader(client)
         self._every_s = every_s
         self._made = True

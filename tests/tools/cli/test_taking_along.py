@@ -56,6 +56,12 @@ def test_gaps_are_named(shell: Shell, redis_client: Redis, tmp_path: Path) -> No
     assert record == {"records": 0, "files": 0, "unreadable": 0, "gaps": []}
 
 
+@pytest.mark.parametrize("span", ["0", "0.5", "-1", "8d", "1e9", "99999999999999w", "nan", "often"])
+def test_an_archive_is_not_kept_up_without_a_pause(shell: Shell, tmp_path: Path, span: str) -> None:
+    complaint = shell.complaint("archive", "--to", str(tmp_path), f"--every={span}", code=2)
+    assert "is not a span of time from 1s to 7d; write 10m" in complaint
+
+
 def test_an_archive_is_kept_up_until_it_is_interrupted(shell: Shell, tmp_path: Path) -> None:
     run_some(shell, 3)
     args = ("archive", "--to", str(tmp_path), "--every", "1h")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -17,7 +17,7 @@ from workkit.errors import InvalidOption, ServerError
 from workkit.tools.cli.common.options import Server, examples, json_option, server_options
 from workkit.tools.cli.common.output import note, print_record
 from workkit.tools.cli.common.progress import ProgressLine
-from workkit.tools.cli.common.values import to_named, to_seconds
+from workkit.tools.cli.common.values import to_named
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["archive"]
 
+_EVERY_S: Final = (1.0, 7 * 86_400.0)
+
 
 def _to_age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
     """Parse a span of time with a unit, since 90 would be seconds, not days; returns seconds."""
@@ -35,6 +37,16 @@ def _to_age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     span = read_span(value.strip())
     if span is None or not span[1] or span[0] <= 0:
         raise click.BadParameter(f"{value!r} is not a span with a unit; write 12h, 90d or 26w")
+    return span[0]
+
+
+def _to_every(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Parse the span of time between two runs; returns seconds."""
+    if value is None:
+        return None
+    span = read_span(value.strip())
+    if span is None or not _EVERY_S[0] <= span[0] <= _EVERY_S[1]:
+        raise click.BadParameter(f"{value!r} is not a span of time from 1s to 7d; write 10m")
     return span[0]
 
 
@@ -57,9 +69,9 @@ def _to_age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option(
     "--every",
     "every_s",
-    callback=to_seconds,
+    callback=_to_every,
     metavar="SPAN",
-    help="Repeat after this span of time (10m), until Ctrl-C.",
+    help="Repeat after this span of time (10m), from 1s to 7d, until Ctrl-C.",
 )
 @click.option(
     "--compact",
