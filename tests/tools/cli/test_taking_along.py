@@ -56,6 +56,17 @@ def test_gaps_are_named(shell: Shell, redis_client: Redis, tmp_path: Path) -> No
     assert record == {"records": 0, "files": 0, "unreadable": 0, "gaps": []}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("history",), ("audit-log",), ("audit",), ("export", "dead", "--out", "x.csv")],
+    ids=lambda command: command[0],
+)
+def test_a_period_that_ends_before_it_begins_is_refused(shell: Shell, command: Any) -> None:
+    for period in (("--since", "1h", "--until", "2h"), ("--until", "5", "--since", "5")):
+        complaint = shell.complaint(*command, *period, code=2)
+        assert "--since must be before --until: 2h ago is before 1h ago" in complaint
+
+
 @pytest.mark.parametrize("span", ["0", "0.5", "-1", "8d", "1e9", "99999999999999w", "nan", "often"])
 def test_an_archive_is_not_kept_up_without_a_pause(shell: Shell, tmp_path: Path, span: str) -> None:
     complaint = shell.complaint("archive", "--to", str(tmp_path), f"--every={span}", code=2)

@@ -148,14 +148,27 @@ def to_page(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     return value
 
 
-def to_past(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    """Parse a point in time, or a span with a unit before now; returns epoch seconds."""
+def to_past(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Parse a point in time, or a span with a unit before now; returns epoch seconds.
+
+    Of two options "since" and "until", the first must be earlier.
+    """
     if value is None:
         return None
-    span = read_span(value.strip())
+    at_s = _past(value.strip())
+    period = {"since": ctx.params.get("since"), "until": ctx.params.get("until")}
+    period |= {param.name or "": at_s}
+    since, until = period["since"], period["until"]
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until: 2h ago is before 1h ago", ctx)
+    return at_s
+
+
+def _past(value: str) -> float:
+    span = read_span(value)
     if span is not None and span[1]:
         return max(now_s() - span[0], 0.0)
-    time = _time(value.strip(), ", or a span before now such as 15m, 2h or 1d")
+    time = _time(value, ", or a span before now such as 15m, 2h or 1d")
     return time if isinstance(time, float) else max(time.timestamp(), 0.0)
 
 
