@@ -91,7 +91,7 @@ class Shell:
     def enqueuer(self) -> Enqueuer:
         return Enqueuer(self.namespace, self.url)
 
-    def run(self, *args: str, code: int = 0, stdin: str | None = None) -> Result:
+    def run(self, *args: str, code: int = 0, stdin: str | bytes | None = None) -> Result:
         """Run a command and check its exit code."""
         result = CliRunner().invoke(cli, args, env=self.env, input=stdin, catch_exceptions=False)
         assert result.exit_code == code, result.output

@@ -34,6 +34,13 @@ def test_args_can_come_from_standard_input(shell: Shell) -> None:
     assert shell.client.queued_jobs("send_email").jobs[0].job.args == {"user": 7}
 
 
+def test_standard_input_is_utf8_with_or_without_a_mark_of_that(shell: Shell) -> None:
+    shell.run("enqueue", "send_email", "-", stdin='\ufeff{"to": "日"}')
+    assert shell.client.queued_jobs("send_email").jobs[0].job.args == {"to": "日"}
+    told = shell.run("enqueue", "send_email", "-", stdin=b'{"to":\n"\xff"}', code=2).stderr
+    assert "standard input is not UTF-8: line 2 has other bytes" in told
+
+
 def test_the_job_can_be_had_as_json(shell: Shell) -> None:
     record = shell.json("enqueue", "send_email", USER)
     assert record["args"] == {"user": 7}

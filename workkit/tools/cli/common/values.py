@@ -200,9 +200,8 @@ def to_object(
     import json
 
     try:
-        text = sys.stdin.read() if value == "-" else value
         parsed = json.loads(
-            text,
+            _typed_in() if value == "-" else value,
             parse_constant=_refuse_constant,
             parse_float=_finite,
             object_pairs_hook=_object,
@@ -218,6 +217,17 @@ def to_object(
             f'args must be a JSON object such as {{"id": 7}}, not {type(parsed).__name__}'
         )
     return parsed
+
+
+def _typed_in() -> str:
+    """Read standard input as UTF-8, whatever the locale says; some editors begin it with a BOM."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise click.BadParameter(
+            f"standard input is not UTF-8: line {line} has other bytes"
+        ) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
