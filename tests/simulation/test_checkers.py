@@ -204,6 +204,23 @@ def test_a_failure_that_arrives_after_a_crash_is_told_to_nobody() -> None:
         assert len(told) == 1
 
 
+def test_a_process_that_registers_after_its_crash_does_not_speak_for_the_next_one() -> None:
+    with Simulation(checkers=all_checkers()) as sim:
+        sim.pool().job("work", nothing)
+        pool = sim.pool()
+        pool.job("work", nothing)
+        sim.run_for(30)
+        for _ in range(2):  # both are registered when the third is
+            sim.crash(pool)
+            pool.start()
+            sim.run_for(0.0003)  # its registration is under way
+        sim.crash(pool)
+        pool.start()
+        sim.enqueuer.enqueue("work")
+        sim.run_for(minutes=5)
+        sim.check_at_rest()
+
+
 def test_a_limit_that_redis_has_lost_does_not_hold_until_it_is_written_again() -> None:
     with Simulation(checkers=all_checkers(), jump=False) as sim:
         sim.pool(concurrency=4).job("work", nothing, takes=20, max_concurrency=1)

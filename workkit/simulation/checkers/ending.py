@@ -149,8 +149,10 @@ class FormerIdsAreGone(Checker):
     def changed(self, change: RedisChange) -> None:
         """Record ids, and look which of them are still in the set of pools."""
         scene = self.scene
-        if change.command == "register" and change.pool:
-            new, old = scene.pool_id(change.pool), self._now.get(change.pool)
+        new = scene.pool_id(change.pool)
+        # Otherwise the process that has sent it has crashed meanwhile.
+        if change.command == "register" and new == str(change.sent[2 + change.sent[1]]):
+            old = self._now.get(change.pool)
             if old is not None and old != new:
                 self._former[old] = change.pool, scene.now_s()
             self._now[change.pool] = new

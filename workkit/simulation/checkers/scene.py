@@ -175,7 +175,9 @@ class Scene:
         pool = "" if host is None else host.name
         if command == "register":
             self._hosts[str(sent[2 + sent[1]])] = pool
-            self._ids[pool] = str(sent[2 + sent[1]])
+            # A process that has crashed meanwhile does not speak for the one after it.
+            if host is None or not host.crashed:
+                self._ids[pool] = str(sent[2 + sent[1]])
         gone: list[PlacedJob] = []
         came: list[PlacedJob] = []
         lists: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
