@@ -56,6 +56,29 @@ def test_one_very_long_name_does_not_push_other_rows_out_of_sight(shell: Shell) 
     assert "n" * 5_000 in in_a_pipe
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_moves_no_cursor_of_a_terminal_and_keeps_its_bytes_in_a_pipe(
+    shell: Shell, form: str
+) -> None:
+    shell.enqueuer.enqueue("\x1b[2J\x9b31m\u202e日")
+    command = ("export", "queues", "--format", form, "--out", "-")
+    shown = on_terminal(shell, *command)
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    assert "日" in shown
+    assert "\x9b31m\u202e日" in shell.run(*command).stdout
+
+
+def test_a_binary_export_is_not_written_to_a_terminal(shell: Shell) -> None:
+    master, slave = pty.openpty()
+    command = ("export", "queues", "--format", "parquet", "--out", "-")
+    with spawn(*command, env=shell.env, stdout=slave) as process:
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "parquet is not text; redirect standard output, or name a file" in told
+    os.close(master)
+    os.close(slave)
+
+
 def test_on_a_terminal_states_are_coloured_unless_that_is_unwanted(shell: Shell) -> None:
     shell.enqueuer.enqueue("send_email")
     shell.client.pause("send_email")

@@ -13,7 +13,7 @@ from workkit.core.outcomes import OUTCOMES
 from workkit.core.text import counted
 from workkit.core.whole_file import whole_file
 from workkit.tools.cli.common.options import Server, examples, server_options
-from workkit.tools.cli.common.output import note
+from workkit.tools.cli.common.output import note, raw_output
 from workkit.tools.cli.common.progress import ProgressLine
 from workkit.tools.cli.common.recorded import reader_or_moment, recording_options
 from workkit.tools.cli.common.values import to_past
@@ -31,6 +31,7 @@ _FRAMES: Final = (
 #: Those that are made of history.
 _EXECUTIONS: Final = frozenset({"history", "attempts", "journeys"})
 _FORMATS: Final = ("parquet", "csv", "jsonl", "arrow")
+_BINARY: Final = frozenset({"parquet", "arrow"})
 
 
 @click.command(
@@ -108,6 +109,8 @@ def export(
     if out == "-" and form is None:
         raise click.UsageError("standard output has no file suffix; add --format")
     kind = form or format_of(out)
+    if out == "-" and kind in _BINARY and sys.stdout.isatty():
+        raise click.UsageError(f"{kind} is not text; redirect standard output, or name a file")
     if recording is not None and path is not None:
         raise click.UsageError("give either --from or --recording")
     if recording is not None and what in _EXECUTIONS:
@@ -121,7 +124,7 @@ def export(
             ExportFilter(since, until, name, outcome),
             told=lambda n, of: progress.tell(f"exporting {what}", n, of),
         )
-        with nullcontext(sys.stdout.buffer) if out == "-" else whole_file(out) as file:
+        with nullcontext(raw_output()) if out == "-" else whole_file(out) as file:
             rows = write_tables(tables, file, what, kind)
     if out != "-":
         note(f"wrote {counted(rows, 'row')} to {out}")

@@ -6,17 +6,21 @@ of a thousand.
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import click
 
 from workkit.core.text import clean, clip, pad, width
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
     from workkit.core.job import Job
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
     "print_record",
     "print_records",
     "print_table",
+    "raw_output",
 ]
 
 _BATCH: Final = 500
@@ -210,3 +215,26 @@ def compact(args: Mapping[str, Any] | None) -> str:
 def note(message: str) -> None:
     """Write a note to stderr, so that stdout has only the result."""
     click.echo(clean(message), err=True)
+
+
+def raw_output() -> BinaryIO:
+    """Return stdout for the bytes of a text file; a terminal gets control characters as escapes."""
+    return cast("BinaryIO", _Escaping()) if sys.stdout.isatty() else sys.stdout.buffer
+
+
+class _Escaping(io.RawIOBase):
+    """Writes UTF-8 to a terminal, line ends as they are, and escapes whatever could move it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    def writable(self) -> bool:
+        """Say that it takes bytes."""
+        return True
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write bytes, which may end in the middle of a character."""
+        raw = bytes(data)
+        click.echo("\n".join(map(clean, self._decode(raw).split("\n"))), nl=False)
+        return len(raw)
