@@ -253,6 +253,40 @@ def test_each_call_on_a_broken_connection_is_told_and_the_next_one_succeeds(
     enqueuer.close()
 
 
+@pytest.mark.parametrize(("most", "lines"), [(1, 1), (2, 1), (4, 2)])
+def test_tasks_that_try_again_at_once_after_a_loss_go_to_a_new_connection(
+    held_up: HeldUp, most: int, lines: int
+) -> None:
+    def kill() -> None:
+        for each in named(held_up):
+            held_up.redis.client_kill_filter(_id=each["id"])
+
+    async def scenario() -> None:
+        enqueuer = AsyncEnqueuer("n", held_up.url, max_connections=most)
+
+        async def attempt() -> bool:
+            try:
+                await enqueuer.enqueue("mail", {"text": "x" * 3_000})
+            except ServerUnavailable:
+                # Before the loop has closed the connection, which counts among those it may open.
+                await enqueuer.enqueue("mail")
+                return True
+            return False
+
+        held_up.hold()
+        tasks = [asyncio.create_task(attempt()) for _ in range(50)]
+        await until(lambda: held_up.waiting() == lines)
+        kill()
+        held_up.go_on()
+        assert all(await asyncio.wait_for(asyncio.gather(*tasks), 30))
+        kill()  # of idle connections, whose end is found by the next calls
+        calls = [enqueuer.enqueue("mail") for _ in range(50)]
+        await asyncio.wait_for(asyncio.gather(*calls), 30)
+        await enqueuer.close()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("leaving", [1, 49, 50])
 def test_tasks_that_are_cancelled_leave_their_answers_to_nobody(
     held_up: HeldUp, leaving: int

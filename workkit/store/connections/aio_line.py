@@ -247,6 +247,7 @@ class AsyncLine(asyncio.Protocol):
         reason = f"Error while reading from socket: {error}" if error else "Connection closed."
         self._end(redis_errors.ConnectionError(reason))
         self._set_gone()
+        self._owner.admit()  # only now is there room for another connection
 
     def _end(self, error: Exception) -> None:
         """Close the connection; what was written is lost, what was not goes elsewhere."""
