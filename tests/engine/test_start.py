@@ -16,7 +16,14 @@ from tests.engine.conftest import MakePool
 from tests.engine.signals import Notes
 from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, WorkerPool
-from workkit.errors import InvalidName, InvalidOption, PoolState, ServerError, ServerUnavailable
+from workkit.errors import (
+    InvalidName,
+    InvalidOption,
+    PoolState,
+    ServerError,
+    ServerRefused,
+    ServerUnavailable,
+)
 
 
 def pool_at(url: str) -> WorkerPool:
@@ -69,6 +76,14 @@ def test_a_server_that_wants_a_password_is_said_at_once(
         pool_at(f"{server.url}?password=wrong").start()
     with pool_at(f"{server.url}?password=secret") as pool:
         assert pool.running
+
+
+def test_a_database_that_the_server_lacks_is_said_with_the_remedy(
+    private_server: PrivateServer, server_kind: str
+) -> None:
+    server = private_server(config={"databases": "1"})
+    with pytest.raises(ServerRefused, match="fewer databases; the number after the host"):
+        pool_at(f"{server.url}?db=1").start()
 
 
 @pytest.mark.parametrize("rights", ["+@read +@connection", "+hello"])

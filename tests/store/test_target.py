@@ -107,6 +107,9 @@ def test_a_server_is_shown_without_user_and_password(url: str, label: str) -> No
         "redis://./0",
         f"redis://{'a' * 64}.com/0",
         "redis+sentinel://a..b/m",
+        "redis://h/0?client_name=the%20shop",
+        "redis://h/0?client_name=a%0Ab",
+        "redis://h/0?=x",
     ],
 )
 def test_a_url_that_is_none_of_redis_is_refused(url: str) -> None:
@@ -225,6 +228,11 @@ def test_fakeredis_of_either_kind_serves_threads_and_asyncio_with_the_same_keys(
         ({"socket_timeout": float("nan")}, "the socket_timeout nan"),
         ({"socket_connect_timeout": True}, "the socket_connect_timeout True"),
         ({"socket_connect_timeout": 1e300}, "the socket_connect_timeout 1e"),
+        ({"ssl": True, "ssl_min_version": 5}, "the ssl_min_version 5; .* 772 "),
+        ({"ssl": True, "ssl_min_version": "1.2"}, "the ssl_min_version '1.2'"),
+        ({"ssl": True, "ssl_keyfile": "own.pem"}, "an ssl_keyfile, which needs ssl_certfile"),
+        ({"ssl": True, "ssl_ca_certs": 5}, "the ssl_ca_certs 5"),
+        ({"ssl": True, "ssl_ciphers": "none of them"}, "the ssl_ciphers 'none of them'"),
     ],
 )
 def test_a_client_whose_settings_no_socket_accepts_is_refused_by_the_setting(

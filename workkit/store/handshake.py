@@ -61,11 +61,10 @@ def introduce(connection: Any) -> None:
             except redis_errors.ResponseError as error:
                 if not _works_unnamed(error):
                     raise
-    except redis_errors.ConnectionError:
-        said = _said(_received(spare)) if spare is not None else ""
-        if not said:
-            raise
-        raise redis_errors.ConnectionError(said) from None
+    except redis_errors.ConnectionError as error:
+        raise _why_closed(
+            connection, error, _said(_received(spare)) if spare is not None else ""
+        ) from None
     finally:
         connection.client_name = name
         if spare is not None:
@@ -98,11 +97,10 @@ async def introduce_async(connection: Any) -> None:
             except redis_errors.ResponseError as error:
                 if not _works_unnamed(error):
                     raise
-    except redis_errors.ConnectionError:
-        said = _said(bytes(getattr(reader, "_buffer", b"")))
-        if not said:
-            raise
-        raise redis_errors.ConnectionError(said) from None
+    except redis_errors.ConnectionError as error:
+        raise _why_closed(
+            connection, error, _said(bytes(getattr(reader, "_buffer", b"")))
+        ) from None
     finally:
         connection.client_name = name
 
@@ -121,6 +119,20 @@ def unix_class() -> type[Any]:
                 self._reader, self._writer = await asyncio.open_unix_connection(path=self.path)
 
     return UnixConnection
+
+
+def _why_closed(
+    connection: Any, error: redis_errors.ConnectionError, said: str
+) -> redis_errors.ConnectionError:
+    """Return the reason for which a server closed a connection, as far as it is known."""
+    if said:
+        return redis_errors.ConnectionError(said)
+    if type(error) is not redis_errors.ConnectionError or "SSL" in type(connection).__name__:
+        return error  # it refuses the user, or loads its data
+    return redis_errors.ConnectionError(
+        f"{str(error).rstrip('.')}, before the server answered anything (if it uses TLS, its URL "
+        "begins with rediss://)"
+    )
 
 
 def _not_redis(error: Exception) -> redis_errors.InvalidResponse:

@@ -23,6 +23,7 @@ _MAX_PORT: Final = 65_535
 _NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _NAME: Final = re.compile(r"[a-z_]{1,40}", re.ASCII)
+_PRINTABLE: Final = re.compile(r"[!-~]+", re.ASCII)
 _STRANGE: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
@@ -38,12 +39,17 @@ def _is_seconds(value: str) -> bool:
     return _SECONDS.fullmatch(value) is not None and float(value) > 0
 
 
+def _is_printable(value: str) -> bool:
+    """Tell whether Redis takes a text as the name of a connection."""
+    return _PRINTABLE.fullmatch(value) is not None
+
+
 #: Option of a query -> whether a value is valid, and a description of valid values.
 _OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "db": (_is_number, "a database number"),
     "username": (bool, "a name"),
     "password": (bool, "a password"),
-    "client_name": (bool, "a name"),
+    "client_name": (_is_printable, "a name of printable ASCII characters without spaces"),
     "socket_timeout": (_is_seconds, "a number of seconds above 0"),
     "socket_connect_timeout": (_is_seconds, "a number of seconds above 0"),
     "timeout": (_is_seconds, "a number of seconds above 0"),
@@ -181,16 +187,18 @@ def _options(parts: SplitResult) -> dict[str, str]:
     except ValueError:
         raise _bad(f"its options are written ?NAME=VALUE&NAME=VALUE; {_ENCODED}") from None
     for name, value in pairs:
-        shown = name if _NAME.fullmatch(name) else "one of them"
         if name in _TLS_OPTIONS and name not in known:
-            raise _bad(f"option {shown} is for TLS, which takes rediss://")
+            raise _bad(f"option {name} is for TLS, which takes rediss://")
         if name not in known:
-            raise _bad(f"there is no option {shown}; there are {', '.join(sorted(known))}")
+            which = (
+                f"there is no option {name}" if _NAME.fullmatch(name) else "an option is unknown"
+            )
+            raise _bad(f"{which}; there are {', '.join(sorted(known))}")
         if name in found:
-            raise _bad(f"option {shown} is there twice")
+            raise _bad(f"option {name} is there twice")
         fits, expected = known[name]
         if not fits(value):
-            raise _bad(f"option {shown} must be {expected}")
+            raise _bad(f"option {name} must be {expected}")
         found[name] = value
     return found
 

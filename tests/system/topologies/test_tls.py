@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -91,3 +92,48 @@ def test_the_settings_of_a_client_hold_as_well(secure: Secure, tmp_path: Path) -
     with Redis(host="localhost", port=port, ssl=True, ssl_ca_certs=authority) as client:
         Enqueuer("work", client).enqueue("note")
         assert client.llen("work:jobs:note") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("ssl_ca_certs={}/nowhere.pem", "cannot read .*nowhere.pem, the file of ssl_ca_certs: No"),
+        ("ssl_ca_certs={}", "cannot read .*, the file of ssl_ca_certs: Is a directory"),
+        ("ssl_ca_certs={}/localhost-key.pem", "ssl_ca_certs, has no certificates in PEM format"),
+        ("ssl_ca_path={}/nowhere", "nowhere, the value of ssl_ca_path, is not a folder"),
+        ("ssl_certfile={0}/localhost-cert.pem&ssl_keyfile={0}/other-key.pem", "do not match"),
+        ("ssl_certfile={}/localhost-cert.pem", "in another file, which ssl_keyfile names"),
+    ],
+)
+def test_a_file_that_tls_cannot_use_is_named_with_its_option(
+    secure: Secure, authority: trustme.CA, tmp_path: Path, options: str, said: str
+) -> None:
+    _, port = secure()
+    authority.issue_cert("other").private_key_pem.write_to_path(tmp_path / "other-key.pem")
+    url = f"rediss://localhost:{port}/0?{options.format(tmp_path)}"
+    with pytest.raises(ServerUnavailable, match=said):
+        Enqueuer("work", url).enqueue("note")
+    with pytest.raises(ServerUnavailable, match=said):
+        asyncio.run(enqueue_async(url))
+
+
+def test_an_error_without_tls_on_a_port_with_tls_says_how_the_url_begins(secure: Secure) -> None:
+    _, port = secure()
+    url = f"redis://localhost:{port}/0"
+    with pytest.raises(ServerUnavailable, match="begins with rediss://"):
+        Enqueuer("work", url).enqueue("note")
+    with pytest.raises(ServerUnavailable, match="begins with rediss://"):
+        asyncio.run(enqueue_async(url))
+
+
+def test_an_error_with_tls_on_a_port_without_tls_says_how_the_url_begins() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # as Redis waits for the end of a line
+        url = f"rediss://127.0.0.1:{silent.getsockname()[1]}/0?socket_connect_timeout=0.2"
+        with pytest.raises(ServerUnavailable, match="begins with redis://"):
+            Enqueuer("work", url).enqueue("note")
+        with pytest.raises(ServerUnavailable, match="begins with redis://"):
+            asyncio.run(enqueue_async(url))
+
+
+async def enqueue_async(url: str) -> object:
+    return await AsyncEnqueuer("work", url).enqueue("note")

@@ -9,6 +9,7 @@ from redis import exceptions as redis_errors
 from workkit.errors import ServerRefused, ServerUnavailable
 from workkit.store.connections.cluster import SlotMoved
 from workkit.store.connections.target import Target
+from workkit.store.connections.tls import fault_of_files
 
 __all__ = ["DEMOTED", "NOT_NOW", "call_error", "refusal", "reply_error", "unavailable"]
 
@@ -37,6 +38,10 @@ def unavailable(target: Target, error: Exception) -> ServerUnavailable:
                 example = "unix:///PATH?password=PASSWORD"
             remedy = f"put it into the URL, as in {example}"
         return ServerUnavailable(f"Redis at {target.label} wants a password: {remedy}")
+    if target.is_tls:
+        reason = fault_of_files(target.settings) or reason
+        if reason == _NO_HANDSHAKE:
+            reason += " (if it does not use TLS, its URL begins with redis://)"
     return ServerUnavailable(f"no answer from Redis at {target.label}: {reason}")
 
 
@@ -57,6 +62,11 @@ def refusal(error: redis_errors.ResponseError) -> ServerRefused:
             "lists what workkit needs of a server)",
         )
     hint = _HINTS.get(code, "")
+    if "db index is out of range" in message.lower():
+        hint = (
+            " (the server has fewer databases; the number after the host in its URL, or the option "
+            "db, chooses one, and 0 is always there)"
+        )
     if any(words in message for words in _IN_SCRIPT):
         hint = (
             " (the ACL user lacks a right that workkit's scripts need; docs/reliability.md lists "
@@ -83,6 +93,8 @@ def reply_error(target: Target, reply: Exception) -> ServerRefused:
     return refusal(reply)
 
 
+#: What redis-py says if connecting takes too long. A server without TLS waits for more of a line.
+_NO_HANDSHAKE: Final = "Timeout connecting to server"
 _UNKNOWN_USER: Final = redis_errors.AuthenticationError
 _CODES: Final[dict[type[Exception], str]] = {
     redis_errors.NoScriptError: "NOSCRIPT",

@@ -17,6 +17,7 @@ from workkit.core.urls import server_label
 from workkit.errors import InvalidOption
 from workkit.store.connections import sentinel
 from workkit.store.connections.cluster import Address, Route, needs_braces, shares_a_slot
+from workkit.store.connections.tls import check_tls
 from workkit.store.handshake import introduce, introduce_async, unix_class
 from workkit.store.url import check_host, pool_of_url
 
@@ -209,6 +210,11 @@ class Target:
         return str(self.settings.get("host") or "localhost"), int(self.settings.get("port") or 6379)
 
     @property
+    def is_tls(self) -> bool:
+        """Whether its connections use TLS."""
+        return "SSL" in self.connection_class.__name__
+
+    @property
     def is_in_memory(self) -> bool:
         """Whether the server is fakeredis, to which there are no sockets."""
         return self.connection_class.__module__.partition(".")[0] == "fakeredis"
@@ -272,6 +278,7 @@ def _check_settings(settings: Mapping[str, Any], times: Mapping[str, Any]) -> No
                 f"redis has the {name} {shown(value)}; it must be a number of seconds above 0, "
                 "or None"
             )
+    check_tls(settings)
 
 
 def _refused(connection_class: type[Any], error: TypeError) -> InvalidOption:
