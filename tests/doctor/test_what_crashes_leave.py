@@ -155,6 +155,7 @@ def test_after_a_rolled_back_server_locks_are_counted_again(
         ({"config": {"save": "3600 1"}}, "persistence", "note"),
         ({"config": {"replicaof": "127.0.0.1 1"}}, "replica", "broken"),
         ({"maxmemory": 1_000_000}, "memory", "risk"),
+        ({"config": {"client-output-buffer-limit": "normal 1mb 0 0"}}, "output-limit", "risk"),
     ],
 )
 def test_settings_that_put_jobs_at_risk_are_findings(
@@ -187,6 +188,19 @@ def test_a_pool_warns_at_its_start_if_the_server_evicts_keys(
         pool.start()
         pool.stop(5)
         assert ("set maxmemory-policy noeviction" in caplog.text) is warns
+
+
+def test_a_pool_warns_at_its_start_if_the_server_does_not_finish_large_replies(
+    private_server: PrivateServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for limit, warns in (("normal 1mb 0 0", True), ("normal 64mb 0 0", False)):
+        caplog.clear()
+        server = private_server(config={"client-output-buffer-limit": limit})
+        pool = WorkerPool("work", server.url)
+        pool.job("a", lambda _job: None)
+        pool.start()
+        pool.stop(5)
+        assert ("whose reply exceeds 1048576 bytes" in caplog.text) is warns
 
 
 def test_findings_are_sorted_by_severity(ward: Ward) -> None:

@@ -11,6 +11,7 @@ from workkit.admin.steps.job_state import unique_key_of
 from workkit.admin.steps.reads import read_job
 from workkit.core.job import Job
 from workkit.core.options import LARGE_BYTES
+from workkit.engine.server_risks import OUTPUT_SETTING
 from workkit.errors import ServerRefused
 from workkit.store.calls import beat, pages, queues, reap, recount, server, tally
 from workkit.store.calls.queues import QueueState
@@ -33,6 +34,7 @@ class Examination:
         server_ms: The server's clock, epoch ms; 0 if it cannot be read.
         info: The reply of INFO; empty if it cannot be read.
         save: The server's setting "save"; None if it cannot be read.
+        outputs: The server's setting "client-output-buffer-limit"; None as above.
         types: All keys of the namespace with their types.
         known: The known job names.
         beats: Registered pool -> its heartbeat; empty if it is missing.
@@ -50,6 +52,7 @@ class Examination:
     server_ms: int
     info: Mapping[str, str]
     save: str | None
+    outputs: str | None
     types: Mapping[bytes, str]
     known: frozenset[str]
     beats: Mapping[str, Mapping[str, str]]
@@ -83,9 +86,9 @@ def look(keys: Keys) -> Step[Examination]:
     for start in range(0, len(names), _QUEUES_AT_ONCE):
         for state in (yield from queues.states(keys, names[start : start + _QUEUES_AT_ONCE])):
             states[state.name] = state
-    server_ms, info, save = yield from _server()
+    server_ms, info, save, outputs = yield from _server()
     return Examination(
-        server_ms, info, save, types, frozenset(known), beats, held,
+        server_ms, info, save, outputs, types, frozenset(known), beats, held,
         (yield from _observed(keys, beats)), tallies, states,
         (yield from _limits(keys, types)), uniques,
         (yield from _claimed(keys, names, types, held)) if uniques else None,
@@ -156,7 +159,7 @@ def _limits(keys: Keys, types: Mapping[bytes, str]) -> Step[dict[str, str]]:
     return (yield from recount.written_limits(keys))
 
 
-def _server() -> Step[tuple[int, dict[str, str], str | None]]:
+def _server() -> Step[tuple[int, dict[str, str], str | None, str | None]]:
     """Read the server's clock and settings, as far as the user may."""
     server_ms, info = 0, {}
     try:
@@ -164,7 +167,8 @@ def _server() -> Step[tuple[int, dict[str, str], str | None]]:
         info = yield from server.info()
     except ServerRefused:
         pass
-    return server_ms, info, (yield from server.setting("save"))
+    save = yield from server.setting("save")
+    return server_ms, info, save, (yield from server.setting(OUTPUT_SETTING))
 
 
 def _large(

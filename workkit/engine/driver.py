@@ -13,7 +13,6 @@ from typing import Final
 from workkit.core.options import check_wait
 from workkit.engine.duties.loop import DutyLoop
 from workkit.engine.engine import Engine, RunnerFactory
-from workkit.engine.eviction import warn_of_eviction
 from workkit.engine.health import STOPPED, Health, examine
 from workkit.engine.needs import check_commands
 from workkit.engine.process.courier import COURIER, TELLER
@@ -21,6 +20,7 @@ from workkit.engine.process.signals import SignalEvent
 from workkit.engine.process.sources import Sources
 from workkit.engine.process.vitals import Pulse
 from workkit.engine.process.waker import Waker
+from workkit.engine.server_risks import warnings_at_start
 from workkit.engine.serving import Serving, draining
 from workkit.engine.spec import PoolSpec
 from workkit.errors import PoolState, ServerError
@@ -170,7 +170,7 @@ class PoolDriver:
             keeps = self._spec.history is not None
             self._link.carry(check_commands(self.engine.keys, history=keeps))
             self._link.carry(self.engine.dispatcher.register())
-            if warning := self._link.carry(warn_of_eviction()):
+            for warning in self._link.carry(warnings_at_start()):
                 _log.warning("%s", warning)
             self._start_threads()
         except BaseException:

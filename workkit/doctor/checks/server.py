@@ -7,7 +7,7 @@ from typing import Final
 
 from workkit.doctor.findings import Case, Finding, Severity
 from workkit.doctor.look import Examination
-from workkit.engine.eviction import EVICTS, evicts
+from workkit.engine.server_risks import CLOSES, EVICTS, closes_at_bytes, evicts
 
 __all__ = ["check"]
 
@@ -32,6 +32,8 @@ def check(now: Examination) -> Iterator[Case]:
             f"maxmemory-policy is {info['maxmemory_policy']}; with a maxmemory it evicts jobs",
             "set maxmemory-policy noeviction before you set a maxmemory",
         )  # fmt: skip
+    if limit := closes_at_bytes(now.outputs):
+        yield _case("output-limit", "risk", *(CLOSES % limit).split("; "))
     yield from _on_disk(now)
     if info.get("role") == "slave":
         yield _case(
