@@ -175,13 +175,16 @@ def test_a_closed_world_says_so() -> None:
         lambda client: client.blpop("nothing", timeout=0),
         lambda client: client.xread({"nothing": "$"}, block=0),
         lambda client: client.bzpopmin("nothing"),
+        lambda client: client.brpoplpush("nothing", "target"),
+        lambda client: client.blmove("nothing", "target", 0),
     ],
 )  # fmt: skip
 def test_a_command_that_would_wait_is_refused_with_the_remedy(sim: Simulation, wait: Any) -> None:
     with pytest.raises(redis.ResponseError, match=r"does not block.*sim\.sleep"):
         wait(sim.redis)
     sim.redis.rpush("something", "a")
-    assert sim.redis.blpop("something") == (b"something", b"a")
+    assert sim.redis.blmove("something", "other", 0) == b"a"
+    assert sim.redis.blpop("other") == (b"other", b"a")
 
 
 def test_what_a_user_leaves_to_chance_comes_from_the_seed() -> None:

@@ -119,6 +119,9 @@ class _UserSocket(FakeSocket):
     def _process_command(self, fields: list[bytes]) -> None:
         name = extract_command(fields)[0]
         refusal = self._backend.arrives(name, fields)
+        if name == "blmove" and len(fields) > 1 and not self._in_transaction:
+            # fakeredis replies at once if there is no source, and never calls `_blocking`.
+            refusal = refusal or ("" if fields[1] in self._db else _WOULD_WAIT)
         if refusal:
             self.put_response(self._decode_error(SimpleError(refusal)))
             return
