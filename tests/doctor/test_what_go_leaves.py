@@ -124,6 +124,18 @@ def test_d18_a_queue_at_the_pause_key_of_another_is_renamed_with_its_jobs(ward: 
     assert peer.run_all() == 2
 
 
+def test_a_queue_whose_name_is_like_the_end_of_another_key_is_left_alone(ward: Ward) -> None:
+    peer = ward.scene.peer(
+        paused=GoJob(), lock=GoJob(), lock_info=GoJob(), max_concurrency=GoJob(), inprogress=GoJob()
+    )
+    beats(ward, peer)
+    enqueuer = Enqueuer(ward.namespace, ward.url)
+    for name in ("paused", "lock", "lock_info", "max_concurrency", "inprogress"):
+        enqueuer.enqueue(name)
+    assert ward.findings() == []
+    assert peer.run_all() == 5
+
+
 def test_d21_the_key_of_a_deleted_job_is_freed(ward: Ward) -> None:
     peer = ward.scene.peer()
     beats(ward, peer)

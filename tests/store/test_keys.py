@@ -112,6 +112,21 @@ def test_an_in_progress_key_gives_its_name_and_pool_back(name: str, pool_id: str
     assert keys.parse_inprogress(b"other:" + inprogress) is None
 
 
+@given(
+    NAMES | st.sampled_from([suffix[1:] for suffix in RESERVED]), st.sampled_from(["", "w", "jobs"])
+)
+def test_each_key_of_a_queue_is_taken_for_what_it_is(name: str, namespace: str) -> None:
+    keys = Keys(namespace)
+    queue = keys.queue(name, "0123456789abcdef01234567")
+    types = ("list", "list", "string", "hash", "string", "string")
+    assert [keys.type_of(key) for key in queue] == list(types)
+    lists = [keys.parse_jobs(key) for key in queue]
+    assert lists == [keys.queue_of(key) for key in queue] == [name, *[None] * 5]
+    locks = [keys.parse_lock(key) for key in queue]
+    assert locks == [None, None, name, name, None, None]
+    assert [key for key in queue if keys.is_restored(key)] == [queue.max_concurrency]
+
+
 @pytest.mark.parametrize(
     "key",
     [b"work:jobs:a", b"work:jobs:p:inprogress", b"work:jobs:a:lock", b"jobs:a:p:inprogress", b""],

@@ -197,9 +197,8 @@ class Keys:
 
     def is_restored(self, key: bytes) -> bool:
         """Tell whether pools write a key again if it is gone: a limit, a heartbeat or a lease."""
-        jobs, lease = self._key("jobs:"), self._key("lease:")
-        is_limit = key.startswith(jobs) and key.endswith(b":max_concurrency")
-        return is_limit or self.is_pool(key) or key.startswith(lease)
+        is_limit = (self._of_queue(key) or "").endswith(":max_concurrency")
+        return is_limit or self.is_pool(key) or key.startswith(self._key("lease:"))
 
     def may_expire(self, key: bytes) -> bool:
         """Tell whether a key is of a kind that gets a time to live."""
@@ -214,10 +213,11 @@ class Keys:
         """Return the type that a key must have; None for a key outside this keyspace."""
         if not key.startswith(self.prefix.encode()):
             return None
-        rest = key[len(self.prefix.encode()) :].decode("utf-8", "replace")
-        if rest.startswith("jobs:"):
-            ends = (kind for suffix, kind in _TYPES_OF_QUEUES.items() if rest.endswith(suffix))
+        part = self._of_queue(key)
+        if part is not None:
+            ends = (kind for suffix, kind in _TYPES_OF_QUEUES.items() if part.endswith(suffix))
             return next(ends, "list")
+        rest = key[len(self.prefix.encode()) :].decode("utf-8", "replace")
         if rest in _TYPES:
             return _TYPES[rest]
         starts = (kind for start, kind in _TYPES_OF_KINDS.items() if rest.startswith(start))
@@ -225,9 +225,8 @@ class Keys:
 
     def queue_of(self, key: bytes) -> str | None:
         """Return the name of a queue by the key of its list; None for any other key."""
-        rest = key.decode("utf-8", "replace").removeprefix(f"{self.prefix}jobs:")
-        is_list = self.type_of(key) == "list" and not rest.endswith(":inprogress")
-        return rest if is_list and key == self.jobs(rest) else None
+        name = self.parse_jobs(key)
+        return name if name is not None and key == self.jobs(name) else None
 
     def is_unique(self, key: bytes) -> bool:
         """Tell whether a key is one that a unique job holds."""
@@ -256,18 +255,21 @@ class Keys:
 
     def parse_jobs(self, key: bytes) -> str | None:
         """Return the job name of a queue, or None for another key."""
-        text, base = key.decode("utf-8", "replace"), f"{self.prefix}jobs:"
-        if not text.startswith(base) or text.endswith(_RESERVED_SUFFIXES):
-            return None
-        return text.removeprefix(base)
+        part = self._of_queue(key)
+        return None if part is None or part.endswith(_RESERVED_SUFFIXES) else part
 
     def parse_lock(self, key: bytes) -> str | None:
         """Return the job name of a `lock` or `lock_info`, or None for another key."""
+        name, colon, suffix = (self._of_queue(key) or "").rpartition(":")
+        return name if colon and suffix in {"lock", "lock_info"} else None
+
+    def _of_queue(self, key: bytes) -> str | None:
+        """Return what follows ``jobs:`` in a key of a queue, or None for another key.
+
+        Only a suffix in that part tells the kind of the key: a queue may be called ``paused``.
+        """
         text, base = key.decode("utf-8", "replace"), f"{self.prefix}jobs:"
-        name, _, suffix = text.rpartition(":")
-        if not text.startswith(base) or suffix not in {"lock", "lock_info"}:
-            return None
-        return name.removeprefix(base)
+        return text[len(base) :] if text.startswith(base) else None
 
 
 def check_name(name: object) -> str:
