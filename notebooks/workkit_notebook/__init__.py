@@ -12,6 +12,7 @@ Without a kernel, for example on a page that only shows notebooks, the views are
 
 from __future__ import annotations
 
+import workkit_notebook.extra  # noqa: F401 - first, because it names the extra of notebooks
 from workkit_notebook.dead_jobs import DeadJobs
 from workkit_notebook.live import Live
 

@@ -11,6 +11,8 @@ __all__ = ["anywidget", "traitlets", "widgets"]
 try:
     import ipywidgets as widgets
     import traitlets
+
+    import workkit.frames.extra  # noqa: F401 - this extra includes that of frames
 except ImportError:
     raise MissingExtra("workkit_notebook", "notebook") from None
 

@@ -38,6 +38,10 @@ EXTRAS = (
 )
 
 
+#: The folders that hold packages.
+SOURCES = (ROOT, ROOT / "notebooks", ROOT / "tui")
+
+
 def loaded_by(program: str) -> set[str]:
     """Run a program in a fresh interpreter and return the names of the modules it loaded."""
     program += "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
@@ -129,8 +133,11 @@ def test_the_embedded_server_is_found_without_loading_a_client_of_another_kind()
         ("workkit.frames", "pandas", "pandas"),
         ("workkit.frames", "pyarrow", "pandas"),
         ("workkit.plots", "matplotlib", "plots"),
+        ("workkit.plots", "pandas", "plots"),
         ("workkit.contrib.django", "django", "django"),
         ("workkit_notebook", "ipywidgets", "notebook"),
+        ("workkit_notebook", "pandas", "notebook"),
+        ("workkit_tui", "textual", "tui"),
     ],
 )
 def test_a_missing_extra_is_named_with_what_to_type(module: str, absent: str, extra: str) -> None:
@@ -140,7 +147,7 @@ def test_a_missing_extra_is_named_with_what_to_type(module: str, absent: str, ex
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "notebooks")))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, SOURCES))},
     )
     assert shown.returncode == 1
     assert shown.stderr.endswith(f"{module} needs an extra; run: pip install 'workkit[{extra}]'\n")

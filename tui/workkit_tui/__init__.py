@@ -7,6 +7,7 @@ Redis. `app` is the application, `screens/` has one screen a file, `widgets/` th
 
 from __future__ import annotations
 
+import workkit_tui.extra  # noqa: F401 - first, because it names the extra of the console
 from workkit_tui.settings import Settings
 
 __all__ = ["Settings"]

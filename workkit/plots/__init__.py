@@ -12,6 +12,7 @@ value of a cell. ``docs/analysis.md`` lists them.
 
 from __future__ import annotations
 
+import workkit.plots.extra  # noqa: F401 - first, because it names the extra of pictures
 from workkit.plots.fleets import attempts, utilisation, workers
 from workkit.plots.marks import Mark, cron_marks, deploy_marks
 from workkit.plots.over_time import concurrency, errors, latency, queue_depth, throughput

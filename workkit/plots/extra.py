@@ -9,5 +9,7 @@ __all__ = ["dates", "figure", "font_manager", "lines", "mpl", "patches", "ticker
 try:
     import matplotlib as mpl
     from matplotlib import dates, figure, font_manager, lines, patches, ticker
+
+    import workkit.frames.extra  # noqa: F401 - this extra includes that of frames
 except ImportError:
     raise MissingExtra("workkit.plots", "plots") from None

@@ -122,9 +122,7 @@ def _console(
         from workkit_tui.places import Place, Places
         from workkit_tui.remembered import usual_path
         from workkit_tui.settings import Settings
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] not in {"rich", "textual"}:
-            raise
+    except MissingExtra:
         raise MissingExtra("workkit top", "tui") from None
     settings = Settings(by=who_am_i(), **{"file": str(usual_path()), **options})
     if watched and places is None:
