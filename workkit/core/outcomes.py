@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["OUTCOMES", "TOTALS", "Level", "Outcome", "OutcomeRule", "with_flag"]
+__all__ = ["OUTCOMES", "TOTALS", "Level", "Outcome", "OutcomeRule", "with_fate", "with_flag"]
 
 Outcome = Literal[
     "done", "retry", "postponed", "dead", "discarded", "returned", "fenced", "recovered"
@@ -30,6 +30,7 @@ class OutcomeRule(NamedTuple):
         slot_mark: The state of a cron job's slot after it.
         level: How serious it is.
         becomes: The log's words about the job if its handler raised; "" logs nothing.
+        color: Its colour in pictures.
         ended: The words on a running job's page when it has ended this way; {ago} is the time
             since.
     """
@@ -42,6 +43,7 @@ class OutcomeRule(NamedTuple):
     slot_mark: str = "done"
     level: Level = ""
     becomes: str = ""
+    color: str = "#999999"
     ended: str = "has ended {ago} ago"
 
 
@@ -49,28 +51,30 @@ class OutcomeRule(NamedTuple):
 OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
     "done": OutcomeRule(
         "the handler succeeded",
-        b"d", total="done", level="success",
+        b"d", total="done", level="success", color="#009E73",
         ended="has ended: done {ago} ago",
     ),
     "retry": OutcomeRule(
         "the handler failed; the job waits for a retry",
         b"r", failed=True, total="retried", slot_mark="failed", level="warning",
-        becomes="will be retried",
+        becomes="will be retried", color="#E69F00",
         ended="failed {ago} ago; it will be tried again",
     ),
     "postponed": OutcomeRule(
         "the handler asked for a later run, which is not a failure; the job waits for it",
-        b"r", decides=False, total="postponed",
+        b"r", decides=False, total="postponed", color="#56B4E9",
         ended="was postponed by its handler {ago} ago",
     ),
     "dead": OutcomeRule(
         "the job failed for good and is in the dead set",
         b"x", failed=True, total="died", slot_mark="failed", level="error",
-        becomes="is dead", ended="failed {ago} ago for good; it is in the dead set",
+        becomes="is dead", color="#D55E00",
+        ended="failed {ago} ago for good; it is in the dead set",
     ),
     "discarded": OutcomeRule(
         "the job failed for good and was dropped, or it was a duplicate",
         b"d", failed=True, total="discarded", level="warning", becomes="was discarded",
+        color="#CC79A7",
         ended="failed {ago} ago and was discarded",
     ),
     "returned": OutcomeRule(
@@ -80,11 +84,12 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeRule]] = {
     ),
     "fenced": OutcomeRule(
         "another pool had taken the job, so the result did not count",
-        b"", decides=False, total="fenced", becomes="belongs to another pool",
+        b"", decides=False, total="fenced", becomes="belongs to another pool", color="#000000",
         ended="ended {ago} ago; another pool had taken the job, so the result did not count",
     ),
     "recovered": OutcomeRule(
         "the job's pool died; another pool put the job back into its queue", b"", decides=False,
+        color="#0072B2",
         ended="its pool died {ago} ago; the job is back in its queue",
     ),
 }  # fmt: skip
@@ -98,3 +103,8 @@ TOTALS: Final[Mapping[str, Outcome]] = {
 def with_flag(flag: Literal["failed", "decides"]) -> frozenset[Outcome]:
     """Return the outcomes for which a rule's flag is set."""
     return frozenset(outcome for outcome, rule in OUTCOMES.items() if getattr(rule, flag))
+
+
+def with_fate(*fates: bytes) -> frozenset[Outcome]:
+    """Return the outcomes with one of these fates."""
+    return frozenset(outcome for outcome, rule in OUTCOMES.items() if rule.fate in fates)

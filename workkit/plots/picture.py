@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from workkit.core.outcomes import OUTCOMES as KNOWN
 from workkit.core.text import clean, clip
 from workkit.core.whole_file import whole_path
 from workkit.errors import InvalidOption
@@ -47,10 +48,7 @@ PALETTE: Final = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000",
 )  # fmt: skip
 OTHERS: Final = "#999999"
-OUTCOMES: Final[Mapping[str, str]] = {
-    "done": "#009E73", "retry": "#E69F00", "postponed": "#56B4E9", "dead": "#D55E00",
-    "discarded": "#CC79A7", "returned": "#999999", "fenced": "#000000", "recovered": "#0072B2",
-}  # fmt: skip
+OUTCOMES: Final[Mapping[str, str]] = {outcome: rule.color for outcome, rule in KNOWN.items()}
 
 #: The mode of a new file: pictures are made to be shown.
 _MODE: Final = 0o644

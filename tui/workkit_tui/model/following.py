@@ -10,7 +10,7 @@ from workkit.admin.acts.act import ActsReader
 from workkit.admin.explain import pool_name
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryQuery, HistoryRecord
-from workkit.core.outcomes import OUTCOMES, Level
+from workkit.core.outcomes import OUTCOMES, Level, with_fate
 from workkit.core.records import Found, Overview, WorkerObservation
 from workkit.core.text import age, headline, took
 
@@ -23,7 +23,7 @@ _MOST_WORKERS: Final = 2_000
 #: So many transitions are kept, and so many acts are read to find who has deleted a job.
 _MOST: Final = 100
 _ACTS: Final = 50
-_ENDS: Final = frozenset({"done", "dead", "discarded"})
+_ENDS: Final = with_fate(b"d", b"x")
 _ALL: Final = HistoryQuery(None, None, None, None, None)
 
 

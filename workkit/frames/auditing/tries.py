@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from workkit.core.outcomes import with_fate, with_flag
 from workkit.core.text import age
 from workkit.frames.auditing.records import Evidence, Hits, Records
 from workkit.frames.extra import np
@@ -26,7 +27,7 @@ def check_duplicates(records: Records, evidence: Evidence) -> Iterator[Hits]:
     ):  # fmt: skip
         same &= values == records.before(values)
     yield Hits("duplicate", np.flatnonzero(same), lambda _: "this record is there twice")
-    ended = records.is_outcome("done", "discarded") & (records.started > 0) & ~same
+    ended = records.is_outcome(*with_fate(b"d")) & (records.started > 0) & ~same
     again = records.ran & ~same & (records.counted_before(ended) > 0)
 
     def ran_again(row: int) -> str:
@@ -119,12 +120,12 @@ def unfinished(records: Records, evidence: Evidence, *, known_places: bool) -> H
     """
     last = np.ones(len(records), bool)
     last[:-1] = ~records.is_next[1:]
-    open_ended = last & records.is_outcome("retry", "postponed", "returned", "recovered")
+    open_ended = last & records.is_outcome(*with_fate(b"r", b"b"), "recovered")
     if not known_places:
         waits = np.where(records.exact, records.started - records.enqueued, 0)
         patience = records.most_by_name(np.maximum(waits, 0), np.flatnonzero(records.started > 0))
         due_ms = records.finished + patience + _PATIENCE_MS
-        delayed = records.is_outcome("retry", "postponed")
+        delayed = records.is_outcome(*with_fate(b"r"))
         due_ms += np.where(delayed, _longest_ms(records, records.fails), 0)
         due_ms += np.where(records.is_outcome("postponed"), _POSTPONED_MS, 0)
         open_ended &= due_ms < records.end_ms
@@ -148,13 +149,13 @@ def unfinished(records: Records, evidence: Evidence, *, known_places: bool) -> H
 
 def _fails_before(records: Records) -> Any:
     """Return how often each job had failed before its record."""
-    failed = records.is_outcome("retry", "dead", "discarded") & (records.started > 0)
+    failed = records.is_outcome(*with_flag("failed")) & (records.started > 0)
     return records.fails - failed
 
 
 def _longest_ms(records: Records, fails: Any) -> Any:
     """Return the longest delay before a retry: one that was seen, or the default backoff's."""
-    after = records.is_next & records.before(records.is_outcome("retry", "postponed"))
+    after = records.is_next & records.before(records.is_outcome(*with_fate(b"r")))
     delays = np.maximum(records.enqueued - records.before(records.finished), 0)
     seen = records.most_by_name(delays, np.flatnonzero(after))
     count = np.minimum(np.asarray(fails), 1_000)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from workkit.core.history import TracedRecord, unpack
 from workkit.core.job import PERIODIC
-from workkit.core.outcomes import OUTCOMES
+from workkit.core.outcomes import OUTCOMES, Outcome, with_fate
 from workkit.store.calls.exchange import HistoryBlob
 from workkit.store.calls.layout import keys_and_args
 from workkit.store.round_trip import Command
@@ -20,11 +20,11 @@ __all__ = ["hidden", "history_blob", "settled"]
 #: Where the records stand among the arguments of an exchange: behind a pool, two fences, a time.
 _HISTORY_AT: Final = 4
 #: The outcomes by which a job can get to a place; "" is nowhere.
-_MEANS: Final[dict[str, frozenset[str]]] = {
-    "retry": frozenset({"retry", "postponed", "returned"}),
-    "dead": frozenset({"dead"}),
-    "queued": frozenset({"returned"}),
-    "": frozenset({"done", "discarded"}),
+_MEANS: Final[dict[str, frozenset[Outcome]]] = {
+    "retry": with_fate(b"r", b"b"),
+    "dead": with_fate(b"x"),
+    "queued": with_fate(b"b"),
+    "": with_fate(b"d"),
 }
 
 

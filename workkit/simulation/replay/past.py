@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from workkit.core.outcomes import with_fate
 from workkit.core.verdicts import Discard, Fail, Retry, Verdict
 from workkit.errors import InvalidOption
 
@@ -17,7 +18,7 @@ __all__ = ["NEVER_S", "Arrival", "Past", "Try", "read_past"]
 NEVER_S: Final = 9 * 365 * 86_400
 #: Outcomes of handlers that ran to their end. The others are the work of the fleet, and a replay
 #: has a fleet of its own.
-_RAN: Final = ("done", "retry", "postponed", "dead", "discarded")
+_RAN: Final = with_fate(b"d", b"r", b"x")
 _VERDICTS: Final[dict[str, type[Verdict]]] = {"dead": Fail, "discarded": Discard}
 #: The class in an error's headline, such as "ValueError" or "http.client.BadStatusLine".
 _CLASS: Final = re.compile(r"[^\W\d][\w.]{0,99}")
