@@ -121,12 +121,12 @@ def _uniques(types: Mapping[bytes, str], keys: Keys) -> Step[dict[bytes, bytes]]
 
 
 def _members(
-    key: bytes, types: Mapping[bytes, str], exchange: RoundTrip[set[str]]
+    key: bytes, types: Mapping[bytes, str], round_trip: RoundTrip[set[str]]
 ) -> Step[set[str]]:
     """Read a set, unless its key has a wrong type."""
     if types.get(key, "set") != "set":
         return set()
-    return (yield from exchange)
+    return (yield from round_trip)
 
 
 def _queued_names(keys: Keys, types: Mapping[bytes, str]) -> set[str]:

@@ -192,7 +192,7 @@ class _Answer(NamedTuple):
 
 
 def _diverted(step: Step[R], asked: tuple[Capture, ...]) -> _Work:
-    """Run a step; yield its jobs for captures, and what is left of its exchanges."""
+    """Run a step; yield its jobs for captures, and what is left of its round trips."""
     answer: Any = None
     while True:
         try:
@@ -206,7 +206,7 @@ def _diverted(step: Step[R], asked: tuple[Capture, ...]) -> _Work:
 
 
 def _divert(commands: Sequence[Command], asked: tuple[Capture, ...]) -> _Work:
-    """Return the replies of an exchange whose first command writes jobs."""
+    """Return the replies of a round trip whose first command writes jobs."""
     first, *others = commands
     jobs = read_written(first)
     takers = {job.name: _taker(job.name, asked) for job in jobs}

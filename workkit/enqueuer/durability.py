@@ -52,18 +52,18 @@ class Durability:
             )
 
     def confirm(self, step: Step[T]) -> Step[T]:
-        """Run a step of an enqueuer and confirm its writes; each of its exchanges must write.
+        """Run a step of an enqueuer and confirm its writes; each of its round trips must write.
 
         Raises:
             NotConfirmed: The jobs were enqueued, but too few servers have them.
         """
         try:
-            exchange = next(step)
+            round_trip = next(step)
             while True:
                 try:
-                    *replies, confirmed = yield self._confirmed(exchange)
+                    *replies, confirmed = yield self._confirmed(round_trip)
                 except ServerError as error:
-                    exchange = step.throw(error)
+                    round_trip = step.throw(error)
                     continue
                 *replies, written = replies
                 if not any(isinstance(reply, ServerError) for reply in replies):
@@ -72,16 +72,16 @@ class Durability:
                     except NotConfirmed as error:
                         step.throw(error)  # so that the step knows how it has ended
                         raise
-                exchange = step.send(replies)
+                round_trip = step.send(replies)
         except StopIteration as stop:
             result: T = stop.value
             return result
 
-    def _confirmed(self, exchange: RoundTrip[Any]) -> RoundTrip[Any]:
+    def _confirmed(self, round_trip: RoundTrip[Any]) -> RoundTrip[Any]:
         # WAIT waits for the connection's last write. An enqueue that found its job waiting wrote
         # nothing, and the earlier enqueue may not have been confirmed. So this always writes.
         write: Command = ("SET", self.keys.lease("confirm"), "1", "PX", 1_000)
-        return RoundTrip((*exchange.commands, write, self._wait()), lambda replies: replies)
+        return RoundTrip((*round_trip.commands, write, self._wait()), lambda replies: replies)
 
     def _wait(self) -> Command:
         timeout_ms = max(int(self.timeout_s * 1000), 1)

@@ -1,4 +1,4 @@
-"""The logic of enqueuing, without I/O: checks and encodes jobs, and makes the exchanges.
+"""The logic of enqueuing, without I/O: checks and encodes jobs, and makes the round trips.
 
 Every error of the caller is raised before anything is sent.
 """
@@ -48,7 +48,7 @@ _MAX_DELAY_S: Final = 100 * 366 * 86_400
 
 
 class EnqueueSteps:
-    """Makes the exchanges of an enqueuer.
+    """Makes the round trips of an enqueuer.
 
     Args:
         namespace: Prefix of all keys.

@@ -73,7 +73,7 @@ class DutyLoop:
         self._scheduler.hurry(duty, at_s)
 
     def stop(self, wait_s: float) -> None:
-        """End the thread after its current exchange."""
+        """End the thread after its current round trip."""
         if self._thread.ident is None:
             self.discard()
             return
@@ -81,7 +81,7 @@ class DutyLoop:
         self._thread.join(wait_s)
 
     def sever(self) -> None:
-        """Cut off the current exchange: the server may hang."""
+        """Cut off the current round trip: the server may hang."""
         if self._thread.is_alive():
             self._link.sever()
 

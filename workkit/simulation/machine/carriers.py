@@ -22,7 +22,7 @@ R = TypeVar("R")
 class SimulatedCarrier:
     """Carries steps.
 
-    On the stack of a sync handler, an exchange passes through the pool's network and takes virtual
+    On the stack of a sync handler, a round trip passes through the pool's network and takes virtual
     time. From anywhere else it takes no time.
 
     Args:

@@ -71,7 +71,7 @@ class Connection:
             self._patient = request.patient
         self._announced, self._broken = announced, broken
         arm = self._arm_again if request.again else self._arm
-        self._network.carry(self, request.exchange.commands, then, watch=arm)
+        self._network.carry(self, request.round_trip.commands, then, watch=arm)
 
     def _arm(self, keys: tuple[bytes, ...]) -> None:
         self._listening = keys
@@ -120,7 +120,7 @@ class RoutineDriver:
 
     Args:
         host: The machine that it runs on.
-        connection: Sends its exchanges.
+        connection: Sends its round trips.
     """
 
     def __init__(self, host: Host, connection: Connection) -> None:
@@ -156,7 +156,7 @@ class RoutineDriver:
         elif type(request) is WatchRequest:
             self._connection.watch(
                 request,
-                partial(self._looked, request.exchange),
+                partial(self._looked, request.round_trip),
                 self._announced,
                 self._cut,
             )
@@ -168,11 +168,11 @@ class RoutineDriver:
         resume = self._routine.throw if isinstance(outcome, ServerError) else self._routine.send
         self._advance(resume, outcome)
 
-    def _looked(self, exchange: RoundTrip[Any], outcome: Answer) -> None:
+    def _looked(self, round_trip: RoundTrip[Any], outcome: Answer) -> None:
         if not isinstance(outcome, ServerError):
             errors = [reply for reply in outcome if isinstance(reply, ServerError)]
-            errors = [] if exchange.tolerant else errors
-            outcome = errors[0] if errors else exchange.parse(outcome)
+            errors = [] if round_trip.tolerant else errors
+            outcome = errors[0] if errors else round_trip.parse(outcome)
         if isinstance(outcome, ServerError):
             self._connection.close()  # nobody knows what the look has read
         self._answered(outcome)

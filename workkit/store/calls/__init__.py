@@ -1,1 +1,1 @@
-"""Typed exchanges: one module for each family of scripts or commands."""
+"""Typed round trips: one module for each family of scripts or commands."""

@@ -1,4 +1,4 @@
-"""Exchanges that record who did what, and read it."""
+"""Round trips that record who did what, and read it."""
 
 from __future__ import annotations
 

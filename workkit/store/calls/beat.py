@@ -1,4 +1,4 @@
-"""Exchanges that register a pool and keep it registered: register, beat, leave, observe."""
+"""Round trips that register a pool and keep it registered: register, beat, leave, observe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exchanges before a unique, a cron or a recovered job starts."""
+"""Round trips before a unique, a cron or a recovered job starts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def begin(
         meanwhile: Work to do while the server works.
 
     Returns:
-        An exchange that gives the verdicts on jobs that do not run unchanged, by their index in
+        A round trip that gives the verdicts on jobs that do not run unchanged, by their index in
         `unique` followed by `others`; None if the pool is fenced or not registered.
     """
     key_list: list[bytes] = [

@@ -1,4 +1,4 @@
-"""Exchanges that enqueue jobs, and how to read them."""
+"""Round trips that enqueue jobs, and how to read them."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def enqueue_unique(
         run_at_s: When the job is due, epoch seconds; None for now.
 
     Returns:
-        An exchange that says whether the job was enqueued.
+        A round trip that says whether the job was enqueued.
     """
     where = keys.jobs(name) if run_at_s is None else keys.scheduled
     command = call(

@@ -1,4 +1,4 @@
-"""Exchanges that move due jobs from the scheduled and retry sets to their queues."""
+"""Round trips that move due jobs from the scheduled and retry sets to their queues."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def heads(sources: Sequence[bytes]) -> RoundTrip[list[float | None]]:
         sources: The sets.
 
     Returns:
-        An exchange that gives infinity for an empty set, and None if the key has a wrong type.
+        A round trip that gives infinity for an empty set, and None if the key has a wrong type.
     """
 
     def parse(replies: list[Any]) -> list[float | None]:

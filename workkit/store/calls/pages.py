@@ -1,4 +1,4 @@
-"""Exchanges that only read: pages, pools, single jobs, history."""
+"""Round trips that only read: pages, pools, single jobs, history."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def page(
         reverse: Whether to go backwards.
 
     Returns:
-        An exchange that gives how many there are, and jobs with their scores, or with their
+        A round trip that gives how many there are, and jobs with their scores, or with their
         positions.
     """
 
@@ -229,7 +229,7 @@ def history_extent(keys: Keys) -> RoundTrip[tuple[int, int, int, str]]:
     """Read how much history there is.
 
     Returns:
-        An exchange that gives how many records pools have written since the stream began, how many
+        A round trip that gives how many records pools have written since the stream began, how many
         of them are left, when the oldest entry was written (epoch milliseconds), and the id of the
         newest.
     """

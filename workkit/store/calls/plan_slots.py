@@ -1,4 +1,4 @@
-"""Exchanges that plan cron slots."""
+"""Round trips that plan cron slots."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def plan_slots(
         now_s: Epoch seconds.
 
     Returns:
-        An exchange that gives how many were new.
+        A round trip that gives how many were new.
     """
     fixed = PlanKeys(*(getattr(keys, key) for key in PlanKeys._fields))
     key_list = [*fixed, *(keys.slot(slot_id) for slot_id, _, _ in slots)]

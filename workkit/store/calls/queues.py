@@ -1,4 +1,4 @@
-"""Exchanges that read, pause and unpause queues."""
+"""Round trips that read, pause and unpause queues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exchanges that recover the jobs of a dead pool and then remove the pool: reap, forget."""
+"""Round trips that recover the jobs of a dead pool and then remove the pool: reap, forget."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def drop_ghosts(
         count: The pool's count in `lock_info`, as the caller read it.
 
     Returns:
-        An exchange that gives how many it removed; -1 if the pool has changed.
+        A round trip that gives how many it removed; -1 if the pool has changed.
     """
     queue = keys.queue(name, pool_id)
     key_list = (keys.pool(pool_id), queue.inprogress, queue.lock_info)

@@ -1,4 +1,4 @@
-"""Exchanges about the locks and limits of queues: read, recount, lift_limit."""
+"""Round trips about the locks and limits of queues: read, recount, lift_limit."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def scan_in_progress(keys: Keys, cursor: int) -> RoundTrip[tuple[int, list[tuple
     """Walk the keyspace one step for in-progress lists.
 
     Returns:
-        An exchange that gives the next cursor (0: the walk is complete) and the job names and pool
+        A round trip that gives the next cursor (0: the walk is complete) and the job names and pool
         ids of the lists that were found.
     """
     command = ("SCAN", cursor, "MATCH", keys.inprogress_pattern(), "COUNT", 2_000)
@@ -88,7 +88,7 @@ def recount(
         pools: Pool id -> "ours", "peer" or "none"; see recount.lua.
 
     Returns:
-        An exchange that gives the lock before and after and the number of stale fields dropped;
+        A round trip that gives the lock before and after and the number of stale fields dropped;
         None if `lock_info` holds a pool that is not in `pools`.
     """
     queue = keys.queue(name, "")

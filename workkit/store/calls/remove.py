@@ -1,4 +1,4 @@
-"""Exchanges that delete jobs."""
+"""Round trips that delete jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exchanges that record bulk actions, list them, and undo them."""
+"""Round trips that record bulk actions, list them, and undo them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exchanges that find out what became of a lost one: resync, adopt, look into history."""
+"""Round trips that find out whether a lost exchange was applied: resync, adopt, has_told."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resync(
     """Read the jobs that the pool holds, and set a new fence.
 
     Returns:
-        An exchange that gives the last applied exchange and the in-progress list of each queue,
+        A round trip that gives the last applied exchange and the in-progress list of each queue,
         newest first; None if the pool is not registered.
     """
     key_list = [keys.pool(pool_id), *(keys.queue(name, pool_id).inprogress for name in queues)]
@@ -72,7 +72,7 @@ def adopt(
         queues: The pool's queues.
 
     Returns:
-        An exchange that gives the last exchange that was applied under the old id; None if its
+        A round trip that gives the last exchange that was applied under the old id; None if its
         heartbeat is gone.
     """
     key_list: list[bytes] = [keys.worker_pools, keys.pool(old_id)]

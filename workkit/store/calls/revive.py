@@ -1,4 +1,4 @@
-"""Exchanges that put dead and waiting jobs into their queues."""
+"""Round trips that put dead and waiting jobs into their queues."""
 
 from __future__ import annotations
 

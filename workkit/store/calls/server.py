@@ -1,4 +1,4 @@
-"""Exchanges that read facts about the server and its keys."""
+"""Round trips that read facts about the server and its keys."""
 
 from __future__ import annotations
 

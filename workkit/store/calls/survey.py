@@ -1,4 +1,4 @@
-"""Exchanges that read an overview of a namespace."""
+"""Round trips that read an overview of a namespace."""
 
 from __future__ import annotations
 

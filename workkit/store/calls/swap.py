@@ -1,4 +1,4 @@
-"""The exchange that puts an edited job into the place of the job that it was, or back."""
+"""The round trip that puts an edited job into the place of the job that it was, or back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exchanges of the doctor and the exporter: count locks, find large jobs, repair keys."""
+"""Round trips of the doctor and the exporter: count locks, find large jobs, repair keys."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def large(key: bytes, start: int, least: int, *, queue: bool) -> RoundTrip[tuple
         queue: Whether the key is a queue.
 
     Returns:
-        An exchange that gives how many jobs it looked at (0 at the end) and the large jobs.
+        A round trip that gives how many jobs it looked at (0 at the end) and the large jobs.
     """
 
     def parse(reply: Any) -> tuple[int, list[Large]]:

@@ -1,1 +1,1 @@
-"""Connections to Redis, and the code that carries exchanges over them."""
+"""Connections to Redis, and the code that carries round trips over them."""

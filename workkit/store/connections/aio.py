@@ -1,4 +1,4 @@
-"""Connections that carry exchanges, for asyncio; the twin of `link`."""
+"""Connections that carry round trips, for asyncio; the twin of `link`."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class AsyncLink:
             return False
 
     async def close(self) -> None:
-        """Close the connection; the next exchange opens it again."""
+        """Close the connection; the next round trip opens it again."""
         await self._connection.disconnect(nowait=True)
 
     def abandon(self) -> None:

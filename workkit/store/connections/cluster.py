@@ -21,7 +21,7 @@ __all__ = ["FOLLOWED", "Address", "Route", "SlotMoved", "needs_braces", "shares_
 
 Address: TypeAlias = tuple[str, int]
 
-#: How often one exchange follows a slot that moves.
+#: How often one round trip follows a slot that moves.
 FOLLOWED: Final = 5
 
 

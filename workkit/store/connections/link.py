@@ -1,6 +1,6 @@
-"""A connection that carries exchanges, used by one thread at a time.
+"""A connection that carries round trips, used by one thread at a time.
 
-It sends the commands of an exchange in one write. `links.py` has sets of them for any thread.
+It sends the commands of a round trip in one write. `links.py` has sets of them for any thread.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Link:
         """
         return carry(step, self.send)
 
-    def do(self, exchange: RoundTrip[R]) -> R:
-        """Carry out a single exchange."""
-        return self.carry(iter(exchange))
+    def do(self, round_trip: RoundTrip[R]) -> R:
+        """Carry out a single round trip."""
+        return self.carry(iter(round_trip))
 
     def send(
         self, commands: Sequence[Command], meanwhile: Callable[[], None] | None = None
@@ -178,7 +178,7 @@ class Link:
         return True
 
     def close(self) -> None:
-        """Close the connection; the next exchange opens it again."""
+        """Close the connection; the next round trip opens it again."""
         self._tracking = self.armed = False
         self._line = None
         self._connection.disconnect()
@@ -191,15 +191,15 @@ class Link:
 
     # Wait for announcements of the server.
 
-    def arm(self, exchange: RoundTrip[R], patient: frozenset[bytes] = frozenset()) -> R | None:
+    def arm(self, round_trip: RoundTrip[R], patient: frozenset[bytes] = frozenset()) -> R | None:
         """Read keys and ask the server to announce their next change.
 
         Args:
-            exchange: A read-only exchange; the server watches the keys that it reads.
+            round_trip: A read-only round trip; the server watches the keys that it reads.
             patient: Keys whose change leaves the link armed; `stale` collects those that change.
 
         Returns:
-            The result of the exchange; None if the server does not announce changes (no RESP3, no
+            The result of the round trip; None if the server does not announce changes (no RESP3, no
             permission). Then the caller must poll.
 
         Raises:
@@ -208,22 +208,22 @@ class Link:
         if not self._tracking and not self._track():
             return None
         self._patient, self.stale = patient, set()
-        result = self.carry(_watched(exchange))
+        result = self.carry(_watched(round_trip))
         self.armed = self._tracking  # not on a new connection, to another node of a cluster
         return result
 
-    def read_again(self, exchange: RoundTrip[R]) -> R:
+    def read_again(self, round_trip: RoundTrip[R]) -> R:
         """Read the stale keys of a watch, so that their next change is announced as well.
 
         Args:
-            exchange: A read-only exchange that reads them.
+            round_trip: A read-only round trip that reads them.
 
         Raises:
             ServerError: As `carry`; then the watch has ended.
         """
         self.stale = set()
         try:
-            return carry(_watched(exchange), self._exchange)
+            return carry(_watched(round_trip), self._exchange)
         except BaseException:
             self.armed = False  # these keys are not watched
             raise
@@ -281,14 +281,14 @@ class Link:
             raise unavailable(self._target, error) from None
 
 
-def _watched(exchange: RoundTrip[R]) -> Step[R]:
+def _watched(round_trip: RoundTrip[R]) -> Step[R]:
     """Put a command in front of each that makes the server watch the keys that it reads."""
 
     def parse(replies: list[Any]) -> R:
-        for reply in replies if not exchange.tolerant else replies[::2]:
+        for reply in replies if not round_trip.tolerant else replies[::2]:
             if isinstance(reply, ServerError):
                 raise reply
-        return exchange.parse(replies[1::2])
+        return round_trip.parse(replies[1::2])
 
-    commands = [part for command in exchange.commands for part in (_WATCH_NEXT, command)]
+    commands = [part for command in round_trip.commands for part in (_WATCH_NEXT, command)]
     return iter(RoundTrip(commands, parse, tolerant=True))

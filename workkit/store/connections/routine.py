@@ -1,4 +1,4 @@
-"""Requests of a loop to its driver: exchanges, watches and waits.
+"""Requests of a loop to its driver: round trips, watches and waits.
 
 A loop of the engine is a routine: a generator that yields these requests and is resumed when they
 are done. A thread carries it out with a connection and a pipe; the simulator does so in virtual
@@ -37,20 +37,20 @@ class Wait:
 class WatchRequest:
     """Read keys, and ask the server to announce their next change.
 
-    The answer is the result of the exchange; None if the server does not announce changes.
+    The answer is the result of the round trip; None if the server does not announce changes.
 
     Attributes:
-        exchange: Reads the keys.
+        round_trip: Reads the keys.
         patient: Keys whose change does not end the watch on the others.
-        again: Whether the exchange only reads patient keys again, while the watch goes on.
+        again: Whether the round trip only reads patient keys again, while the watch goes on.
     """
 
-    exchange: RoundTrip[Any]
+    round_trip: RoundTrip[Any]
     patient: frozenset[bytes] = frozenset()
     again: bool = False
 
 
-#: A loop. The driver throws a `ServerError` in if an exchange, a watch or a wait failed.
+#: A loop. The driver throws a `ServerError` in if a round trip, a watch or a wait failed.
 Routine: TypeAlias = Generator[RoundTrip[Any] | WatchRequest | Wait, Any, None]
 
 
@@ -114,9 +114,9 @@ def carry_out(routine: Generator[Any, Any, R], link: Link, wait: Callable[[Wait]
                     answer = wait(request)
                 elif type(request) is WatchRequest:
                     if request.again:
-                        answer = link.read_again(request.exchange)
+                        answer = link.read_again(request.round_trip)
                     else:
-                        answer = link.arm(request.exchange, request.patient)
+                        answer = link.arm(request.round_trip, request.patient)
                 elif request.meanwhile is None:
                     answer = link.send(request.commands)
                 else:
