@@ -77,12 +77,6 @@ class World:
         """Cancel an event."""
         timer[2] = None
 
-    def next_us(self) -> int | None:
-        """Return the time of the next event, or None."""
-        while self._queue and self._queue[0][2] is None:
-            heapq.heappop(self._queue)
-        return self._queue[0][0] if self._queue else None
-
     def step(self, until_us: int) -> bool:
         """Run the next event if it is due by a time.
 

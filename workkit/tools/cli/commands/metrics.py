@@ -6,11 +6,9 @@ from contextlib import ExitStack, closing
 
 import click
 
-from workkit.tools.cli.common.options import Server, examples, server_options
+from workkit.tools.cli.common.options import HIGHEST_PORT, Server, examples, server_options
 
 __all__ = ["metrics"]
-
-_HIGHEST_PORT = 65_535
 
 
 @click.command(
@@ -23,7 +21,7 @@ _HIGHEST_PORT = 65_535
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, _HIGHEST_PORT),
+    type=click.IntRange(0, HIGHEST_PORT),
     default=9464,
     show_default=True,
     metavar="PORT",

@@ -14,6 +14,7 @@ from workkit.core.text import clean
 from workkit.errors import ServerError
 from workkit.tools.cli.common import exits
 from workkit.tools.cli.common.options import (
+    HIGHEST_PORT,
     Server,
     examples,
     json_option,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["top"]
 
 _PORT: Final = 8_000
-_HIGHEST_PORT: Final = 65_535
 #: Parameters that only --serve has.
 _OF_SERVING: Final = ("host", "port", "token", "users", "public_url")
 
@@ -114,7 +114,7 @@ _OF_SERVING: Final = ("host", "port", "token", "users", "public_url")
 @click.option("--host", default="127.0.0.1", show_default=True, help="With --serve: the address.")
 @click.option(
     "--port",
-    type=click.IntRange(0, _HIGHEST_PORT),
+    type=click.IntRange(0, HIGHEST_PORT),
     default=_PORT,
     show_default=True,
     metavar="PORT",

@@ -12,6 +12,7 @@ import click
 
 from workkit.errors import InvalidOption
 from workkit.telemetry.systemd import Notifier
+from workkit.tools.cli.common.options import HIGHEST_PORT
 
 if TYPE_CHECKING:
     from workkit.pool import WorkerPool
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from workkit.telemetry.worker import PoolMetrics
     from workkit.tools.supervisor.fleet import Fleet
 
-__all__ = ["DEFAULT_HOST", "HIGHEST_PORT", "Monitoring", "monitoring_options"]
+__all__ = ["DEFAULT_HOST", "Monitoring", "monitoring_options"]
 
 #: Where metrics are served by default: they name queues, so they are not for everybody.
 DEFAULT_HOST: Final = "127.0.0.1"
-HIGHEST_PORT: Final = 65_535
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -141,10 +141,9 @@ def monitoring_options(command: F) -> F:
     )
     add_host = click.option(
         "--metrics-host",
-        show_default=DEFAULT_HOST,
         envvar="WORKKIT_METRICS_HOST",
         show_envvar=True,
         metavar="ADDRESS",
-        help="The address of that port; 0.0.0.0 for all.",
+        help=f"The address of that port; 0.0.0.0 for all. [default: {DEFAULT_HOST}]",
     )
     return add_port(add_host(command))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workkit.enqueuer import Enqueuer
 
 __all__ = [
+    "HIGHEST_PORT",
     "Server",
     "examples",
     "json_option",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+
+#: The highest TCP port.
+HIGHEST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from workkit.contrib.django.api import InvalidTaskBackend
 from workkit.contrib.django.worker import make_pool
 from workkit.errors import WorkkitError
 from workkit.pool import WorkerPool
-from workkit.tools.cli.common.monitoring import DEFAULT_HOST, HIGHEST_PORT, Monitoring
+from workkit.tools.cli.common.monitoring import DEFAULT_HOST, Monitoring
+from workkit.tools.cli.common.options import HIGHEST_PORT
 
 __all__ = ["Command"]
 
