@@ -21,6 +21,8 @@ CONTEXT = click.Context(cli, info_name="workkit")
 COMMANDS = cli.list_commands(CONTEXT)
 #: These decide themselves where they work.
 ELSEWHERE = {("worker",), ("jobs",), ("simulate",), ("demo",)}
+#: These run until a signal, or only hold other commands.
+ENDLESS = {("worker",), ("metrics",), ("record",), ("jobs",)}
 LOADED = """
 import json, sys
 from workkit.tools.cli import main
@@ -92,6 +94,11 @@ def test_commands_take_server_and_namespace(path: tuple[str, ...]) -> None:
     assert "--namespace NS" in text
     assert "WORKKIT_REDIS_URL" in text
     assert "WORKKIT_NAMESPACE" in text
+
+
+@pytest.mark.parametrize("path", [path for path in leaves() if path not in ENDLESS], ids=" ".join)
+def test_every_command_that_ends_by_itself_accepts_json(path: tuple[str, ...]) -> None:
+    assert "--json" in CliRunner().invoke(cli, [*path, "--help"]).stdout
 
 
 def test_the_version_is_the_packages() -> None:

@@ -67,6 +67,24 @@ def test_of_several_jobs_one_that_is_not_dead_does_not_hinder_the_others(
     assert waiting(shell) == [dead[0], dead[2]]
 
 
+@pytest.mark.parametrize("verb", ["retry", "delete"])
+def test_json_has_a_record_for_each_id(shell: Shell, dead: list[str], verb: str) -> None:
+    result = shell.run(verb, dead[0], "x", "--json", code=1)
+    place = {"kind": "dead", "queue": ""}
+    (operation,) = shell.client.actions.operations()
+    done, missing = json.loads(result.stdout)
+    assert done == {
+        "job_id": dead[0],
+        "done": True,
+        "place": place,
+        "operation_id": operation.operation_id,
+        "reason": None,
+    }
+    assert (missing["job_id"], missing["done"], missing["operation_id"]) == ("x", False, None)
+    assert "no job x" in missing["reason"] or "a job x" in missing["reason"]
+    assert result.stderr == ""
+
+
 def test_a_job_can_be_retried_once(shell: Shell, dead: list[str]) -> None:
     shell.run("retry", dead[0])
     assert "holds no job" in shell.complaint("retry", dead[0], code=1)
@@ -334,6 +352,22 @@ def test_a_queue_is_paused_and_goes_on(shell: Shell) -> None:
     assert shell.complaint("unpause", "charge", code=0) == "charge was not paused\n"
 
 
+def test_json_has_a_record_for_each_name(shell: Shell) -> None:
+    shell.enqueuer.enqueue("charge")
+    assert json.loads(shell.run("pause", "charge", "--json").stdout) == [
+        {"job_name": "charge", "paused": True}
+    ]
+    assert json.loads(shell.run("unpause", "charge", "charge", "--json").stdout) == [
+        {"job_name": "charge", "paused": False, "was_paused": True},
+        {"job_name": "charge", "paused": False, "was_paused": False},
+    ]
+
+
+def test_json_has_the_names_that_were_paused_before_an_error(shell: Shell) -> None:
+    result = shell.run("pause", "charge", "", "--json", code=2)
+    assert json.loads(result.stdout) == [{"job_name": "charge", "paused": True}]
+
+
 def test_a_name_that_nobody_has_used_is_paused_with_a_warning(shell: Shell) -> None:
     assert "is it the right one?" in shell.run("pause", "charge").stderr
     shell.enqueuer.enqueue("charge")
@@ -383,10 +417,12 @@ def test_what_was_deleted_is_undone_by_another_command(shell: Shell, dead: list[
 def test_what_was_deleted_can_be_dropped_for_good(shell: Shell, dead: list[str]) -> None:
     (operation,) = offers(shell.run("delete", dead[0], dead[1]).stderr)
     assert shell.run("undo", operation, "--forget").stdout == "dropped 2 jobs for good\n"
+    (other,) = offers(shell.run("delete", dead[2]).stderr)
+    assert shell.json("undo", other, "--forget") == {"operation_id": other, "dropped": 1}
     assert shell.json("undo") == []
     for command in (("undo", operation, "--forget"), ("undo", operation)):
         assert f"cannot undo '{operation}'" in shell.complaint(*command, code=1)
-    assert dead_left(shell) == [dead[2]]
+    assert dead_left(shell) == []
 
 
 def test_retried_jobs_are_taken_back_and_json_tells_the_outcome(

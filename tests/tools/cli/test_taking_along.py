@@ -266,6 +266,11 @@ def test_a_file_that_exists_is_replaced_only_on_request(shell: Shell, tmp_path: 
     assert "--force replaces it" in shell.complaint("export", "dead", "--out", str(out), code=2)
     assert out.read_text() == "precious"
     shell.run("export", "dead", "--out", str(out), "--force")
+    wrote = shell.json("export", "dead", "--out", str(out), "--force")
+    assert wrote == {"file": str(out), "format": "csv", "rows": 0}
+    assert "--format jsonl" in shell.complaint(
+        "export", "dead", "--out", "-", "--format", "csv", "--json", code=2
+    )
     assert out.read_text().startswith('"died_at","job_id"')
 
 

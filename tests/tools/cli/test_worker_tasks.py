@@ -160,7 +160,8 @@ def test_options_for_a_pool_are_refused_by_the_command(here: Path) -> None:
     ("args", "said"),
     [
         (("--concurrency", "0"), "concurrency must be a whole number from 1 to 10000, not 0"),
-        (("--concurrency", "many"), "'many' is not a valid integer"),
+        (("--concurrency", "many"), "'many' is not a whole number"),
+        (("--processes", "many"), "'many' is not a whole number"),
         (("--concurrency", "10001"), "concurrency must be a whole number from 1 to 10000"),
         (("--redis", "cache:6379"), "a Redis URL starts with redis://"),
         (("--namespace", "redis://cache"), "the namespace is the URL of a server"),

@@ -234,14 +234,14 @@ def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) 
     Deleted jobs come back as they were, for a day. Retried jobs come back if they have not begun,
     for an hour; edited ones, for a day. It does not matter who acted on them, or from where.
     """
-    if forget and (operation is None or as_json):
-        raise click.UsageError("--forget needs OPERATION, and prints no JSON")
+    if forget and operation is None:
+        raise click.UsageError("--forget needs OPERATION")
     with closing(server.client()) as client:
         if operation is None:
             _print_operations(server, client, as_json=as_json)
             return
         if forget:
-            _forget(client, operation)
+            _forget(client, operation, as_json=as_json)
             return
         progress = PickingProgress("brought back")
         undone = client.actions.undo(
@@ -259,14 +259,18 @@ def undo(server: Server, *, operation: str | None, forget: bool, as_json: bool) 
         click.echo(said)
 
 
-def _forget(client: Client, operation: str) -> None:
+def _forget(client: Client, operation: str, *, as_json: bool) -> None:
     known = {each.operation_id: each for each in client.actions.operations()}
     if operation not in known:
         raise NotUndone(
             f"cannot undo {operation!r}: it was already undone, or its trash has expired"
         )
     client.actions.forget(operation)
-    click.echo(f"dropped {counted(known[operation].undoable, 'job')} for good")
+    dropped = known[operation].undoable
+    if as_json:
+        click.echo(json_bytes({"operation_id": operation, "dropped": dropped}))
+    else:
+        click.echo(f"dropped {counted(dropped, 'job')} for good")
 
 
 def _print_operations(server: Server, client: Client, *, as_json: bool) -> None:

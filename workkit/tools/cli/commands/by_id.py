@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import click
 
 from workkit.core.text import clean
 from workkit.tools.cli.common import exits
-from workkit.tools.cli.common.output import note
+from workkit.tools.cli.common.output import note, print_records
 
 if TYPE_CHECKING:
     from workkit.admin.actions import Fate, Verb
@@ -81,53 +82,75 @@ def _found(client: Client, job_id: str) -> Finding:
     return Finding(place, record(place, found.job.raw, found.at or 0))
 
 
-def act_on(client: Client, verb: Verb, findings: Mapping[str, Finding]) -> None:
+def act_on(client: Client, verb: Verb, findings: Mapping[str, Finding], *, as_json: bool) -> None:
     """Act on jobs and report each of them. Exit with 1 if one of them was not acted on.
 
     Args:
         client: Acts on the jobs.
         verb: The action.
         findings: Job id → the place of the job.
+        as_json: Whether to report all of them as one JSON document.
     """
     by_place: dict[Place, list[WaitingJob]] = {}
     for finding in findings.values():
         if finding.place is not None and finding.record is not None:
             by_place.setdefault(finding.place, []).append(finding.record)
     fates: dict[str, Fate] = {}
-    operations: list[str] = []
-    unacted = False
+    operations: dict[Place, str] = {}
     try:
         for place, records in by_place.items():
             plan = client.actions.plan_for(verb, place, records)
             outcome = client.actions.apply(plan, each=fates.__setitem__)
-            operations.append(outcome.operation_id)
+            operations[place] = outcome.operation_id
             for record in records:
                 fates.setdefault(record.job.id, "gone")
     finally:  # reports the finished part also if the server fails in the middle
-        for job_id, finding in findings.items():
-            unacted |= not _say(verb, job_id, finding, fates.get(job_id))
-        offer_undo(operations)
-    if unacted:
+        if as_json:
+            print_records(
+                _fields(job_id, finding, fates.get(job_id), operations)
+                for job_id, finding in findings.items()
+            )
+        else:
+            for job_id, finding in findings.items():
+                _say(verb, job_id, finding, fates.get(job_id))
+            offer_undo(operations.values())
+    if any(fates.get(job_id) != "done" for job_id in findings):
         click.get_current_context().exit(exits.NOT_FOUND)
 
 
-def _say(verb: Verb, job_id: str, finding: Finding, fate: Fate | None) -> bool:
-    """Report the fate of a job; returns whether it was acted on."""
+def _fields(
+    job_id: str, finding: Finding, fate: Fate | None, operations: Mapping[Place, str]
+) -> dict[str, Any]:
+    """Return the fields of a job's record in JSON."""
+    done = fate == "done" and finding.place is not None
+    return {
+        "job_id": job_id,
+        "done": done,
+        "place": None if finding.place is None else asdict(finding.place),
+        "operation_id": operations[finding.place] if done and finding.place else None,
+        "reason": None if done else _reason(job_id, finding, fate) or "not reached",
+    }
+
+
+def _say(verb: Verb, job_id: str, finding: Finding, fate: Fate | None) -> None:
+    """Report the fate of a job in a line."""
     if fate == "done":
         where = f" from {finding.place}" if verb == "delete" else ""
         click.echo(clean(f"{_DONE[verb]} {job_id}{where}"))
-        return True
+    elif reason := _reason(job_id, finding, fate):
+        exits.complain(reason)
+
+
+def _reason(job_id: str, finding: Finding, fate: Fate | None) -> str:
+    """Return why a job was not acted on; "" if the server has failed before it was its turn."""
     if finding.place is None or finding.record is None:
-        exits.complain(finding.why)
-    elif fate == "refused":
-        name = finding.record.job.name
-        exits.complain(
-            f"job {job_id} stays in {finding.place}: the key of queue {name!r} has a wrong type; "
-            "rename or delete it"
+        return finding.why
+    if fate == "refused":
+        return (
+            f"job {job_id} stays in {finding.place}: the key of queue "
+            f"{finding.record.job.name!r} has a wrong type; rename or delete it"
         )
-    elif fate == "gone":
-        exits.complain(f"{finding.place} does not hold job {job_id} any more")
-    return False
+    return f"{finding.place} does not hold job {job_id} any more" if fate == "gone" else ""
 
 
 def offer_undo(operation_ids: Iterable[str]) -> None:

@@ -12,8 +12,8 @@ import click
 from workkit.core.outcomes import OUTCOMES
 from workkit.core.text import counted
 from workkit.core.whole_file import whole_file
-from workkit.tools.cli.common.options import Server, examples, server_options
-from workkit.tools.cli.common.output import note, raw_output
+from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.output import note, print_record, raw_output
 from workkit.tools.cli.common.progress import ProgressLine
 from workkit.tools.cli.common.recorded import reader_or_moment, recording_options
 from workkit.tools.cli.common.values import to_past
@@ -79,6 +79,7 @@ _BINARY: Final = frozenset({"parquet", "arrow"})
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @recording_options
 @server_options
+@json_option
 def export(
     server: Server,
     *,
@@ -93,6 +94,7 @@ def export(
     force: bool,
     recording: str | None,
     at: str | None,
+    as_json: bool,
 ) -> None:
     """Write history, attempts, journeys, jobs, queues, workers, errors or acts to a file.
 
@@ -108,6 +110,8 @@ def export(
         raise click.UsageError(f"{out} exists; --force replaces it")
     if out == "-" and form is None:
         raise click.UsageError("standard output has no file suffix; add --format")
+    if out == "-" and as_json:
+        raise click.UsageError("--json describes a file; for rows as JSON use --format jsonl")
     kind = form or format_of(out)
     if out == "-" and kind in _BINARY and sys.stdout.isatty():
         raise click.UsageError(f"{kind} is not text; redirect standard output, or name a file")
@@ -126,5 +130,7 @@ def export(
         )
         with nullcontext(raw_output()) if out == "-" else whole_file(out) as file:
             rows = write_tables(tables, file, what, kind)
-    if out != "-":
+    if as_json:
+        print_record({"file": out, "format": kind, "rows": rows})
+    elif out != "-":
         note(f"wrote {counted(rows, 'row')} to {out}")

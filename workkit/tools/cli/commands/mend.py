@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,12 +12,13 @@ from workkit.core.text import clean
 from workkit.tools.cli.commands.bulk import act, bulk_options, to_throttle
 from workkit.tools.cli.commands.by_id import act_on, found_anywhere, found_in
 from workkit.tools.cli.common.nothing import unknown
-from workkit.tools.cli.common.options import Server, examples, server_options
-from workkit.tools.cli.common.output import note
+from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.output import note, print_records
 from workkit.tools.cli.common.values import to_job_ids
 
 if TYPE_CHECKING:
     from workkit.admin.query import Query
+    from workkit.client import Client
     from workkit.core.records import Kind
 
 __all__ = ["delete", "pause", "retry", "unpause"]
@@ -93,11 +94,11 @@ def retry(
             as_json=as_json, throttle=throttle,
         )  # fmt: skip
         return
-    _check_single(place or throttle, dry_run=dry_run, as_json=as_json)
+    _check_single(place or throttle, dry_run=dry_run)
     from workkit.core.records import Place
 
     with closing(server.client()) as client:
-        act_on(client, "retry", found_in(client, Place("dead"), job_ids, at))
+        act_on(client, "retry", found_in(client, Place("dead"), job_ids, at), as_json=as_json)
 
 
 # Delete.
@@ -154,7 +155,7 @@ def delete(
             dry_run=dry_run, yes=yes, as_json=as_json,
         )  # fmt: skip
         return
-    _check_single(None, dry_run=dry_run, as_json=as_json)
+    _check_single(None, dry_run=dry_run)
     from workkit.core.records import Place
 
     with closing(server.client()) as client:
@@ -163,7 +164,7 @@ def delete(
         else:
             where = Place(place or "queued", queue or "")
             findings = found_in(client, where, job_ids, at)
-        act_on(client, "delete", findings)
+        act_on(client, "delete", findings, as_json=as_json)
 
 
 def _check_place(place: str | None, queue: str | None, at: int | None, *, many: bool) -> None:
@@ -187,11 +188,11 @@ def _check_choice(job_ids: Sequence[str], at: int | None, *, many: bool) -> None
         raise click.UsageError("--at is the time of one job: give one job id")
 
 
-def _check_single(of_many: object, *, dry_run: bool, as_json: bool) -> None:
+def _check_single(of_many: object, *, dry_run: bool) -> None:
     """Refuse options that only --filter and --all have."""
-    if of_many or dry_run or as_json:
+    if of_many or dry_run:
         raise click.UsageError(
-            "job ids cannot be combined with --dry-run, --json, --per-second or `retry --from`; "
+            "job ids cannot be combined with --dry-run, --per-second or `retry --from`; "
             "use --filter id:ID instead"
         )
 
@@ -202,28 +203,54 @@ def _check_single(of_many: object, *, dry_run: bool, as_json: bool) -> None:
 @click.command(epilog=examples("workkit pause send_email", "workkit pause export import_rows"))
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @server_options
-def pause(server: Server, *, names: tuple[str, ...]) -> None:
+@json_option
+def pause(server: Server, *, names: tuple[str, ...], as_json: bool) -> None:
     """Stop all pools, including Go pools, from taking jobs called NAME.
 
     Running jobs continue. New jobs can still be enqueued.
     """
-    with closing(server.client()) as client:
+
+    def paused(client: Client) -> Iterator[dict[str, Any]]:
         for name in names:
             client.pause(name)
-            click.echo(f"paused {clean(name)}")
+            if not as_json:
+                click.echo(f"paused {clean(name)}")
             if strange := unknown(server, client, name):
                 end = "" if strange.endswith("?") else "."
                 note(f"{strange}{end} It is paused anyway.")
+            yield {"job_name": name, "paused": True}
+
+    _switch(server, paused, as_json=as_json)
 
 
 @click.command(epilog=examples("workkit unpause send_email"))
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @server_options
-def unpause(server: Server, *, names: tuple[str, ...]) -> None:
+@json_option
+def unpause(server: Server, *, names: tuple[str, ...], as_json: bool) -> None:
     """Let pools take jobs called NAME again."""
-    with closing(server.client()) as client:
+
+    def unpaused(client: Client) -> Iterator[dict[str, Any]]:
         for name in names:
-            if client.unpause(name):
-                click.echo(f"unpaused {clean(name)}")
-            else:
+            was_paused = client.unpause(name)
+            if not was_paused:
                 note(unknown(server, client, name) or f"{name} was not paused")
+            elif not as_json:
+                click.echo(f"unpaused {clean(name)}")
+            yield {"job_name": name, "paused": False, "was_paused": was_paused}
+
+    _switch(server, unpaused, as_json=as_json)
+
+
+def _switch(
+    server: Server, switched: Callable[[Client], Iterator[dict[str, Any]]], *, as_json: bool
+) -> None:
+    """Pause or unpause names one after the other, and print a record of each if asked."""
+    with closing(server.client()) as client:
+        records = []
+        try:
+            for record in switched(client):
+                records.append(record)  # noqa: PERF402 - keeps those before an error
+        finally:
+            if as_json and records:
+                print_records(records)

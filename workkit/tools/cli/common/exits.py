@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 from typing import IO, Any, Final
 
@@ -69,6 +70,9 @@ _CODES: Final[tuple[tuple[type[WorkkitError], int], ...]] = (
 )
 
 
+#: click's names of types → ours.
+_TYPES: Final = re.compile(r"is not a valid (integer|float)(?: range)?(?=\.?$)")
+_NUMBERS: Final = {"integer": "a whole number", "float": "a number"}
 #: The first words of click's own messages.
 _CLICKS: Final = ("Could not", "Got unexpected", "Invalid value", "Missing", "No such", "Option")
 
@@ -121,6 +125,7 @@ def one_line(error: click.UsageError | click.FileError) -> click.ClickException:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error
     message = " ".join(error.format_message().split()).rstrip(".")
+    message = _TYPES.sub(lambda found: f"is not {_NUMBERS[found[1]]}", message)
     if message.startswith(_CLICKS):
         message = message[0].lower() + message[1:]
     ctx = error.ctx if isinstance(error, click.UsageError) else None
