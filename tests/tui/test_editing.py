@@ -48,7 +48,7 @@ def test_a_dead_job_is_edited_runs_again_and_comes_back(
             '-  "n": 1,',
             '+  "n": 2,',
             "changes args.n",
-            "runs it again",
+            "runs the job again",
             "y goes ahead",
         ):
             assert words in text

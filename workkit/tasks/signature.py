@@ -228,7 +228,7 @@ def _parameter(what: str, parameter: inspect.Parameter, hints: Mapping[str, Any]
             hint = class_of(hint)
         except TypeError as error:
             raise InvalidHandler(
-                f"{what}: {own} is to get what a lifespan yields, and {error}"
+                f"{what}: {own} takes the value of a lifespan, but {error}"
             ) from None
     by_name = parameter.kind is parameter.KEYWORD_ONLY
     return Parameter(own, hint, default, by_name, is_resource)

@@ -50,7 +50,7 @@ def test_a_dead_job_runs_again_with_its_new_args(stage: ClientStage) -> None:
     raw = raw_job("x", args={"n": 1}, fails=4, err="E: x", failed_at=9, of_later=[1.0])
     lay(stage, Place("dead"), raw)
     plan = planned(stage, Place("dead"), '{"n": 2.50}')
-    assert plan.effects == ["runs it again, as if it had never failed"]
+    assert plan.effects == ["runs the job again, as if it had never failed"]
     assert plan.lines() == [" {", '-  "n": 1', '+  "n": 2.50', " }"]
     stage.client.actions.apply_edit(plan)
     (queued,) = stage.queued()
@@ -231,7 +231,7 @@ def test_a_dead_unique_job_whose_key_is_held_runs_without_it(stage: ClientStage)
     lay(stage, Place("dead"), unique(stage, {"k": 1}, fails=4, err="E"))
     stage.hold(stage.unique_key('{"k":2}'), "other")
     plan = planned(stage, Place("dead"), '{"k": 2}')
-    assert plan.effects[1] == "runs it without being unique: a newer job holds the key"
+    assert plan.effects[1] == "runs the job without being unique: a newer job holds the key"
     stage.client.actions.apply_edit(plan)
     assert not wire.decode(stage.queued()[0]).unique
     assert stage.held(stage.unique_key('{"k":2}')) == b"other"

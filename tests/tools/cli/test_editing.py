@@ -54,7 +54,7 @@ def test_an_editor_changes_the_args_and_the_job_runs_again(
     editor(monkeypatch, tmp_path, """sed -i 's/"n": 1/"n": 2/' "$1" """)
     result = shell.run("edit", dead, "--yes")
     assert result.stdout == f"edited job {dead} of the dead set, it runs again\n"
-    for line in ('-  "n": 1', '+  "n": 2', "it runs it again, as if it had never failed"):
+    for line in ('-  "n": 1', '+  "n": 2', "it runs the job again, as if it had never failed"):
         assert line in result.stderr
     assert queued(shell) == [{"n": 2}]
     assert kept(tmp_path) == []

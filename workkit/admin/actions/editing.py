@@ -188,12 +188,16 @@ class EditLogic:
         """Return what puts a dead job with its new args into its queue, as a retry does."""
         comeback = revival(self._keys, edited, now_s)
         assert comeback is not None  # noqa: S101 - it is a job
-        effects, move, new = ["runs it again, as if it had never failed"], KeyMove(), comeback.new
+        effects, move, new = (
+            ["runs the job again, as if it had never failed"],
+            KeyMove(),
+            comeback.new,
+        )
         if comeback.unique_key and holders.values.get(comeback.unique_key) is None:
             effects.append("takes its unique key again")
             move = KeyMove("", b"", comeback.unique_key, comeback.value, UNIQUE_LIVES_S)
         elif comeback.unique_key:
-            effects.append("runs it without being unique: a newer job holds the key")
+            effects.append("runs the job without being unique: a newer job holds the key")
             new = comeback.plain
         target = self._spot(Place("queued", edited.name))
         raw, job_id = record.job.raw, edited.id
@@ -213,7 +217,7 @@ class EditLogic:
     ) -> tuple[Job, list[str], Swap]:
         """Return what replaces a waiting job in its place."""
         job = record.job
-        effects, move = [f"leaves it in {place}"], KeyMove()
+        effects, move = [f"leaves the job in {place}"], KeyMove()
         old_key, new_key = unique_key_of(self._keys, job), unique_key_of(self._keys, edited)
         had = holders.values.get(old_key)
         if old_key and had is not None and not holders.begun:

@@ -100,7 +100,7 @@ class Policy:
 
     @property
     def awaits_edit(self) -> bool:
-        """Whether no process is started before an edit."""
+        """Whether processes are started only after the next edit."""
         return self._awaited is Awaited.EDIT
 
     @property
