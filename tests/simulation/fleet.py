@@ -38,8 +38,10 @@ from tests.simulation.upkeep import (
 )
 from tests.simulation.verdicts import verdicts
 from tests.simulation.worlds import (
+    BEFORE_CHANGE,
     asked,
     competing,
+    dated,
     deaf,
     deploys,
     fenced,
@@ -317,6 +319,15 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "competing": (competing, Faults(crash=20, lose=20)),
     "deploys": (deploys, DEFAULT_FAULTS),
     "lasting_cron": (lasting_cron, DEFAULT_FAULTS),
+    "dated": (
+        dated,
+        Faults(crash=20, lose=30, freeze=10, slow=20),
+        all_checkers(),
+        420.0,
+        5_400.0,
+        None,
+        BEFORE_CHANGE,
+    ),
     "trimmed": (trimmed, DEFAULT_FAULTS),
     "asked": (asked, DEFAULT_FAULTS),
     "nested": (nested, DEFAULT_FAULTS),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Sequence
+from typing import Final
 
 from tests.simulation.hardships import start_ended
 from tests.support.handlers import nothing
@@ -15,8 +17,10 @@ from workkit.simulation import SimulatedPool, Simulation
 from workkit.store.calls import ask
 
 __all__ = [
+    "BEFORE_CHANGE",
     "asked",
     "competing",
+    "dated",
     "deaf",
     "deploys",
     "fenced",
@@ -175,6 +179,33 @@ def lasting_cron(sim: Simulation) -> None:
         pool.job("failing", fails_once, max_fails=3, backoff=lambda job: 7)
         pool.periodically_enqueue("@every 20s", "lasting")
         pool.periodically_enqueue("@every 30s", "failing")
+
+
+#: When clocks in Berlin change, and a few minutes before.
+_CHANGE: Final = datetime.datetime(2027, 3, 28, 1, tzinfo=datetime.UTC)
+BEFORE_CHANGE: Final = _CHANGE - datetime.timedelta(minutes=3)
+#: Specs that use the fields of a date in every way, in zones with and without a change.
+_DATED: Final = {
+    "seconds": "CRON_TZ=UTC */10 * * * * *",
+    "berlin": "CRON_TZ=Europe/Berlin 5,40 */2 1-3 * * *",
+    "skipped": "CRON_TZ=Europe/Berlin 20/30 2-59/3 2 * * *",
+    "kolkata": "CRON_TZ=Asia/Kolkata 15 25-40 6 */3 1-6 *",
+    "either": "CRON_TZ=America/New_York 30 * 20,21 13 * 6",
+}  # fmt: skip
+
+
+def dated(sim: Simulation) -> None:
+    """Pools with cron entries by the calendar are away while clocks change in one of the zones."""
+    entropy = Entropy(f"{sim.seed}/dated")
+    for _ in range(2):
+        pool = sim.pool(concurrency=3)
+        for name, spec in _DATED.items():
+            pool.job(name, nothing, takes=(0, 1))
+            pool.periodically_enqueue(spec, name, catch_up_s=100)
+    away_s = entropy.uniform(260, 300)
+    at_s = entropy.uniform(60, 120)
+    for pool in sim.pools:
+        sim.at(at_s, sim.deploy, pool, timeout=2.0, restart_after=away_s)
 
 
 def typed(sim: Simulation) -> None:

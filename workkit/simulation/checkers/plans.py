@@ -8,6 +8,7 @@ from typing import Any, Final
 from workkit.core.job import PERIODIC
 from workkit.cron.slots import PeriodicEntry, split_slot
 from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.dates import due_times, newest_due
 from workkit.simulation.checkers.moves import EXPIRED, RESTORED, RedisChange
 from workkit.store.calls.layout import keys_and_args
 from workkit.store.calls.plan_slots import PlanArgs
@@ -124,7 +125,8 @@ class PlansAreWhole(Checker):
     """A plan has each slot of the next four minutes, and of those that were missed the newest.
 
     That one only if the entry catches up that much. While there are Go pools, they may have planned
-    it.
+    it. The slots are those of the spec as the documents read it, on the wall clock of its zone; the
+    engine's own schedule is not asked.
     """
 
     rule = "a plan has all slots of its entry"
@@ -154,7 +156,7 @@ class PlansAreWhole(Checker):
         for entry in self.scene.conditions.spec(change.pool).periodic:
             if entry.field != plan.field:
                 continue
-            wanted = list(entry.schedule.upcoming(now_s, now_s + _HORIZON_S))
+            wanted = list(due_times(entry, now_s, now_s + _HORIZON_S))
             if [at_s for at_s in planned if at_s > now_s] != wanted:
                 self.violated(f"{change.pool} plans {planned} of {entry.field}, not {wanted}")
             late = [at_s for at_s in planned if at_s <= now_s]
@@ -163,10 +165,12 @@ class PlansAreWhole(Checker):
     def _check_missed(
         self, pool: str, entry: PeriodicEntry, now_s: int, planned: Sequence[int]
     ) -> None:
-        newest = max(entry.schedule.upcoming(now_s - entry.catch_up_s - 1, now_s), default=None)
+        until_s, since_s = self._until.get(entry.field, (0, 0.0))
+        if not planned and not 0 < until_s < now_s:
+            return
+        newest = newest_due(entry, now_s - entry.catch_up_s - 1, now_s)
         if planned and planned != [newest]:
             self.violated(f"{pool} catches up {planned} of {entry.field}, not {newest}")
-        until_s, since_s = self._until.get(entry.field, (0, 0.0))
         was_missed = newest is not None and 0 < until_s < newest
         peer = (self.scene.read("GET", self.scene.keys.periodic_peer) or b" ").partition(b" ")[2]
         if was_missed and not planned and not peer and self.scene.now_s() - since_s > _PLANS_S:

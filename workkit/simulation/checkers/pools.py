@@ -201,7 +201,8 @@ class LimitsAreStated(Checker):
 class RecoveriesGrow(Checker):
     """The count of a job's recoveries grows by one with each, until the job is settled.
 
-    A job on its last recovery runs alone in its pool, so that it spares its neighbours.
+    With the recovery that `max_recoveries` names, it dies; `RetriesKeepTheRules` sees that it does
+    not die before. A job on its last recovery runs alone in its pool: it spares its neighbours.
     """
 
     rule = "recoveries are counted, and spare neighbours"
@@ -219,7 +220,7 @@ class RecoveriesGrow(Checker):
             if move.before is not None and move.left("in progress"):
                 self._forget_run(self.scene.host(move.before.place.pool_id), move.before.job_id)
             if change.command == "reap" and move.before is not None and move.before.job is not None:
-                self._recovered(move)
+                self._recovered(move, change.pool)
             elif move.is_update:
                 assert move.before is not None  # noqa: S101 - it was replaced
                 self._updated(move.before.job_id, move.job_id)
@@ -251,7 +252,7 @@ class RecoveriesGrow(Checker):
         for number in [number for number, each in runs.items() if each == job_id]:
             del runs[number]
 
-    def _recovered(self, move: Move) -> None:
+    def _recovered(self, move: Move, reaper: str) -> None:
         expected = self._counts.get(move.job_id, 0) + 1
         said = self.scene.read("HGET", self.scene.keys.recoveries, move.job_id)
         if move.went_to("dead"):
@@ -262,6 +263,8 @@ class RecoveriesGrow(Checker):
         self._counts[move.job_id] = expected
         if said is None or int(said) != expected:
             self.violated(f"it was recovered {expected} times, {said!r} are counted", move.job_id)
+        if reaper and expected >= self.scene.conditions.spec(reaper).max_recoveries:
+            self.violated(f"it goes back though {expected} pools have died with it", move.job_id)
 
     def started(self, run: HandlerRun) -> None:
         """Check that a job on its last recovery runs alone."""

@@ -8,6 +8,7 @@ from typing import Final
 from workkit.core.job import PERIODIC
 from workkit.cron.slots import PeriodicEntry, split_slot
 from workkit.simulation.checkers.base import Checker
+from workkit.simulation.checkers.dates import is_due, newest_due
 from workkit.simulation.checkers.moves import RESTORED, PlacedJob, RedisChange
 from workkit.simulation.checkers.scene import Scene
 from workkit.store.calls.layout import keys_and_args
@@ -72,11 +73,12 @@ class SlotsAreAsDeclared(Checker):
             "id": (job.id, f"{PERIODIC}{entry.name}:{entry.spec}:{due_s}"),
             "args": (job.args, json.loads(entry.args_json)),
             "time": (job.enqueued_at, due_s),
-            "due time": (entry.schedule.next_after(due_s - 1), due_s),
         }
         for what, (is_so, should_be) in expected.items():
             if is_so != should_be:
                 self.violated(f"its {what} is {is_so!r}, its entry says {should_be!r}", job.id)
+        if not is_due(entry, due_s):
+            self.violated(f"its due time is {due_s}, its entry says {entry.spec!r}", job.id)
         if self.scene.keys.slot(job.id) not in change.keys:
             self.violated(f"{change.pool} has planned it without its key", job.id)
 
@@ -134,7 +136,8 @@ class TakenSlotsReturn(Checker):
         del self._taken_at[field]
         if self.scene.now_s() - taken_at_s < self.scene.conditions.runs_s(change.pool):
             return  # it may have read the plan before the slot was taken back
-        newest_s = _newest(entry, before_s, now_s)
+        oldest_s = max(before_s, now_s - entry.catch_up_s - 1)
+        newest_s = newest_due(entry, oldest_s, now_s)
         job_id = f"{PERIODIC}{entry.name}:{entry.spec}:{newest_s}"
         if newest_s is not None and job_id not in self._stands:
             self.violated(f"it was taken back, and {change.pool} has not planned it", job_id)
@@ -145,11 +148,3 @@ class TakenSlotsReturn(Checker):
         self._taken_at.clear()
         self._stands.clear()
         self._moved.clear()
-
-
-def _newest(entry: PeriodicEntry, after_s: int, now_s: int) -> int | None:
-    """Return the newest slot up to now that its entry still catches up; None without one."""
-    newest_s = None
-    for at_s in entry.schedule.upcoming(max(after_s, now_s - entry.catch_up_s - 1), now_s):
-        newest_s = at_s
-    return newest_s
