@@ -42,15 +42,19 @@ def errors(source: Source | Executions, *, since: Time | None = None) -> Any:
         InvalidOption: The source cannot be read.
         ServerError: Redis did not answer or refused.
     """
+    reader, of_jobs = reader_of(source), []
+    if reader is not None:
+        # Before history: from a job, a reader that redacts learns what its records must not show.
+        of_jobs = [
+            _of_jobs(dead_jobs(reader), "dead", since),
+            _of_jobs(retry_jobs(reader), "retry", since),
+        ]
     if isinstance(source, Scan) or is_archive(source):
         whole = source if isinstance(source, Scan) else scan(source)
-        found = [_of_scan(whole.narrowed(since=epoch_s(since)))]
+        of_history = _of_scan(whole.narrowed(since=epoch_s(since)))
     else:
-        found = [_of_history(any_history(source, since=since))]
-    reader = reader_of(source)
-    if reader is not None:
-        for frame, count in ((dead_jobs(reader), "dead"), (retry_jobs(reader), "retry")):
-            found.append(_of_jobs(frame, count, since))
+        of_history = _of_history(any_history(source, since=since))
+    found = [of_history, *of_jobs]
     rows = pd.concat([part for part in found if len(part)]) if any(map(len, found)) else None
     return empty("errors") if rows is None else _grouped(rows)
 

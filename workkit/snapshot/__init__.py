@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from workkit.snapshot.reader import Snapshot
+from workkit.snapshot.redacted import RedactedReader
 from workkit.snapshot.redaction import SECRETS, Redaction
 from workkit.snapshot.writer import Progress, write_snapshot
 
-__all__ = ["SECRETS", "Progress", "Redaction", "Snapshot", "write_snapshot"]
+__all__ = ["SECRETS", "Progress", "RedactedReader", "Redaction", "Snapshot", "write_snapshot"]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from workkit.admin.steps.history import HistoryRecord
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
 from workkit.core.fingerprint import fingerprint
@@ -20,8 +21,10 @@ from workkit.core.showing import shown
 from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import InvalidOption, Undecodable
 
-__all__ = ["SECRETS", "Redaction"]
+__all__ = ["REDACTED_KEY", "SECRETS", "Redaction"]
 
+#: How the hash begins that stands for a unique key.
+REDACTED_KEY: Final = "redacted:"
 _INSTEAD: Final = "[redacted]"
 _GONE: Final = msgspec.Raw(b'"[redacted]"')
 _SPACE: Final = b" \t\r\n"
@@ -116,7 +119,7 @@ class Redaction:
     def _hashed(self, key: str) -> str:
         # With a key of its own: short unique keys could be guessed from a plain hash.
         made = hashlib.blake2b(key.encode("utf-8", "replace"), key=self._salt, digest_size=8)
-        return f"redacted:{made.hexdigest()}"
+        return f"{REDACTED_KEY}{made.hexdigest()}"
 
     def _may_hold(self, raw: bytes) -> bool:
         """Tell whether a payload may hold a secret. A cheap test that is False for most."""
@@ -158,21 +161,28 @@ class Redaction:
             return entry._replace(blob=b"")
         return entry._replace(blob=pack([self._record(record) for record in records]))
 
+    def execution(self, found: HistoryRecord) -> HistoryRecord:
+        """Return an execution without the secret values."""
+        return replace(found, **self._texts(found)) if self.patterns else found
+
     def _record(self, record: Record) -> Record:
+        return msgspec.structs.replace(record, **self._texts(record))
+
+    def _texts(self, record: Record | HistoryRecord) -> dict[str, Any]:
+        """Return the fields of an execution that change."""
         gone = set(self._values_of.get(record.job_id, ()))
         args = None if record.args is None else self._json(record.args, gone)
         error = self._masks.in_text(record.error, gone)
         told = [(at, self._masks.in_text(message, gone)) for at, message in record.checkins]
         kind = self._kinds.get(record.fingerprint, record.fingerprint)
         if not gone and args == record.args and kind == record.fingerprint:
-            return record
-        return msgspec.structs.replace(
-            record,
-            fingerprint=kind,
-            args=None if args is None else _scrubbed(args.encode(), gone).decode(),
-            error=without(error, gone),
-            checkins=tuple((at, without(message, gone)) for at, message in told),
-        )
+            return {}
+        return {
+            "fingerprint": kind,
+            "args": None if args is None else _scrubbed(args.encode(), gone).decode(),
+            "error": without(error, gone),
+            "checkins": tuple((at, without(message, gone)) for at, message in told),
+        }
 
     def _json(self, text: str, gone: set[str]) -> str:
         try:

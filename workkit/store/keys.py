@@ -282,11 +282,7 @@ def check_name(name: object) -> str:
         InvalidName: It is empty, is not text, holds a comma (heartbeats join names with commas) or
             a null byte, or ends in a suffix that another key of a queue has.
     """
-    if not isinstance(name, str):
-        raise InvalidName(f"a job name is a string, not {type(name).__name__}")
-    name = str.__str__(name)  # the value of an enum member
-    if not name:
-        raise InvalidName("a job name may not be empty")
+    name = _plain_name(name)
     for character, label in ((",", "a comma"), ("\0", "a null byte")):
         if character in name:
             raise InvalidName(f"job name {name!r:.200} holds {label}, which is reserved")
@@ -297,7 +293,7 @@ def check_name(name: object) -> str:
     return name
 
 
-def check_stored_name(name: str) -> str:
+def check_stored_name(name: object) -> str:
     """Return the name of a queue to read, which another program may have made.
 
     Go takes job names that `check_name` refuses.
@@ -305,10 +301,17 @@ def check_stored_name(name: str) -> str:
     Raises:
         InvalidName: It is empty or is not text.
     """
-    if not name:
-        raise InvalidName("a job name may not be empty")
+    name = _plain_name(name)
     _check_text("job name", name)
     return name
+
+
+def _plain_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise InvalidName(f"a job name is a string, not {type(name).__name__}")
+    if not name:
+        raise InvalidName("a job name may not be empty")
+    return str.__str__(name)  # the value of an enum member
 
 
 def _check_text(what: str, text: str) -> None:

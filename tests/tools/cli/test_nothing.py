@@ -65,5 +65,6 @@ def test_a_mistyped_queue_is_told_from_an_empty_one(shell: Shell) -> None:
     assert told.endswith("; did you mean 'send_email'?\n")
 
 
-def test_a_name_that_no_queue_can_have_is_a_mistake(shell: Shell) -> None:
-    assert "reserved" in shell.complaint("jobs", "queued", "a:lock", code=2)
+def test_a_name_that_only_a_queue_of_go_can_have_is_read_and_not_paused(shell: Shell) -> None:
+    assert "is empty" in shell.complaint("jobs", "queued", "a:lock", code=0)
+    assert "reserved" in shell.complaint("pause", "a:lock", code=2)

@@ -14,7 +14,13 @@ import msgspec
 
 from workkit.core.text import counted, read_span
 from workkit.errors import InvalidOption, ServerError
-from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.options import (
+    Server,
+    examples,
+    json_option,
+    secret_options,
+    server_options,
+)
 from workkit.tools.cli.common.output import note, print_record
 from workkit.tools.cli.common.progress import ProgressLine
 from workkit.tools.cli.common.values import to_named
@@ -86,18 +92,7 @@ def _to_every(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     metavar="SPAN",
     help="Then delete what was written longer ago than this (90d).",
 )
-@click.option(
-    "--redact",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Also leave out the values of these keys of args (* and ?, any case).",
-)
-@click.option(
-    "--keep-secrets",
-    is_flag=True,
-    help="Keep the values of keys such as *password* and *token*, which are left out by default.",
-)
+@secret_options
 @click.option("--adopt", is_flag=True, help="Continue an archive of another namespace or server.")
 @server_options
 @json_option
@@ -108,8 +103,7 @@ def archive(
     every_s: float | None,
     compacts: bool,
     keep_s: float | None,
-    patterns: tuple[str, ...],
-    keep_secrets: bool,
+    redact: tuple[str, ...],
     adopt: bool,
     as_json: bool,
 ) -> None:
@@ -120,7 +114,6 @@ def archive(
     history in Redis. With --every, it goes on after an outage of Redis.
     """
     from workkit.engine.process.signals import SignalEvent, signals_to
-    from workkit.snapshot import SECRETS
 
     asked = SignalEvent()
 
@@ -128,7 +121,6 @@ def archive(
         asked.set()  # an exception alone can be lost: a destructor ignores it
         raise KeyboardInterrupt
 
-    redact = (*(() if keep_secrets else SECRETS), *patterns)
     turn = _Turn(directory, redact, adopt, compacts, keep_s, every_s is not None)
     with signals_to(interrupt, [signal.SIGINT]), closing(server.client()) as client:
         while True:

@@ -12,7 +12,13 @@ import click
 from workkit.core.outcomes import OUTCOMES
 from workkit.core.text import counted
 from workkit.core.whole_file import whole_file
-from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.options import (
+    Server,
+    examples,
+    json_option,
+    secret_options,
+    server_options,
+)
 from workkit.tools.cli.common.output import note, print_record, raw_output
 from workkit.tools.cli.common.progress import ProgressLine
 from workkit.tools.cli.common.recorded import reader_or_moment, recording_options
@@ -76,6 +82,7 @@ _BINARY: Final = frozenset({"parquet", "arrow"})
     metavar="PATH",
     help="Read a snapshot, or for history the directory of an archive, instead of a server.",
 )
+@secret_options
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @recording_options
 @server_options
@@ -91,6 +98,7 @@ def export(
     name: str | None,
     outcome: str | None,
     path: str | None,
+    redact: tuple[str, ...],
     force: bool,
     recording: str | None,
     at: str | None,
@@ -99,19 +107,17 @@ def export(
     """Write history, attempts, journeys, jobs, queues, workers, errors or acts to a file.
 
     docs/analysis.md describes the columns and types. CSV and JSON lines have times in ISO 8601 and
-    spans of time in seconds. Large sets are written while they are read.
+    spans of time in seconds. Large sets are written while they are read. Values that look like
+    secrets are left out, as in snapshots.
     """
     from workkit import frames
     from workkit.frames.exporting import ExportFilter, export_tables
     from workkit.frames.files import format_of, write_tables
+    from workkit.frames.sources import as_reader, is_archive
+    from workkit.snapshot import SECRETS, RedactedReader, Redaction
 
     del frames
-    if out != "-" and Path(out).is_file() and not force:
-        raise click.UsageError(f"{out} exists; --force replaces it")
-    if out == "-" and form is None:
-        raise click.UsageError("standard output has no file suffix; add --format")
-    if out == "-" and as_json:
-        raise click.UsageError("--json describes a file; for rows as JSON use --format jsonl")
+    _check_target(out, form, force=force, as_json=as_json)
     kind = form or format_of(out)
     if out == "-" and kind in _BINARY and sys.stdout.isatty():
         raise click.UsageError(f"{kind} is not text; redirect standard output, or name a file")
@@ -119,9 +125,16 @@ def export(
         raise click.UsageError("give either --from or --recording")
     if recording is not None and what in _EXECUTIONS:
         raise click.UsageError(f"a recording has no {what}, only a sample of the minutes before")
+    if is_archive(path) and not set(redact) <= set(SECRETS):
+        raise click.UsageError(
+            f"{path} is an archive, which is exported as it was written; give --redact to "
+            "workkit archive"
+        )
     opened = reader_or_moment(server, recording, at)
     with opened as reader, ProgressLine() as progress:
         source: Source = path or reader
+        if not is_archive(source) and what != "acts":  # the record of acts has no args
+            source = RedactedReader(as_reader(source), Redaction(redact))
         tables = export_tables(
             source,
             what,
@@ -134,3 +147,13 @@ def export(
         print_record({"file": out, "format": kind, "rows": rows})
     elif out != "-":
         note(f"wrote {counted(rows, 'row')} to {out}")
+
+
+def _check_target(out: str, form: str | None, *, force: bool, as_json: bool) -> None:
+    """Refuse a file or standard output that cannot be written as asked."""
+    if out != "-" and Path(out).is_file() and not force:
+        raise click.UsageError(f"{out} exists; --force replaces it")
+    if out == "-" and form is None:
+        raise click.UsageError("standard output has no file suffix; add --format")
+    if out == "-" and as_json:
+        raise click.UsageError("--json describes a file; for rows as JSON use --format jsonl")

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
-from workkit.tools.cli.common.options import Server, examples, json_option, server_options
+from workkit.tools.cli.common.options import (
+    Server,
+    examples,
+    json_option,
+    secret_options,
+    server_options,
+)
 from workkit.tools.cli.common.output import print_record
 from workkit.tools.cli.common.progress import ProgressLine
 
@@ -22,18 +28,7 @@ __all__ = ["snapshot"]
     )
 )
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option(
-    "--redact",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Also leave out the values of these keys of args (* and ?, any case).",
-)
-@click.option(
-    "--keep-secrets",
-    is_flag=True,
-    help="Keep the values of keys such as *password* and *token*, which are left out by default.",
-)
+@secret_options
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @server_options
 @json_option
@@ -41,8 +36,7 @@ def snapshot(
     server: Server,
     *,
     file: str,
-    patterns: tuple[str, ...],
-    keep_secrets: bool,
+    redact: tuple[str, ...],
     force: bool,
     as_json: bool,
 ) -> None:
@@ -52,11 +46,11 @@ def snapshot(
     was read. A job that moves during this time may be in the file twice or not at all. Only you can
     read the file.
     """
-    from workkit.snapshot import SECRETS, Redaction, write_snapshot
+    from workkit.snapshot import Redaction, write_snapshot
 
     if file == "-":
         raise click.UsageError("a snapshot is a database, so it needs a file; name one")
-    redaction = Redaction((*(() if keep_secrets else SECRETS), *patterns))
+    redaction = Redaction(redact)
     with closing(server.client()) as client, ProgressLine() as progress:
         about = write_snapshot(
             client,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from workkit.core.secrets import SECRETS
+
 if TYPE_CHECKING:
     from workkit.client import Client
     from workkit.enqueuer import Enqueuer
@@ -21,6 +23,7 @@ __all__ = [
     "mask_options",
     "namespace_option",
     "now_s",
+    "secret_options",
     "server_options",
 ]
 
@@ -120,6 +123,30 @@ def mask_options(command: Callable[..., R]) -> Callable[..., R]:
         metavar="PATTERN",
         help="Hide values whose names match, instead of those that look like secrets; repeatable.",
     )(add_also(command))
+
+
+def secret_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add --redact and --keep-secrets; the command gets `redact`, the patterns to leave out."""
+
+    @click.option(
+        "--redact",
+        "patterns",
+        multiple=True,
+        metavar="PATTERN",
+        help="Also leave out the values of these keys of args (* and ?, any case).",
+    )
+    @click.option(
+        "--keep-secrets",
+        is_flag=True,
+        help="Keep the values of keys such as *password* and *token*, which are left out by "
+        "default.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, patterns: tuple[str, ...], keep_secrets: bool, **options: Any) -> R:
+        redact = (*(() if keep_secrets else SECRETS), *patterns)
+        return command(*args, redact=redact, **options)
+
+    return wrapped
 
 
 def examples(*lines: str) -> str:
