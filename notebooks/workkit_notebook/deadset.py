@@ -11,7 +11,6 @@ import msgspec
 from workkit.admin.grouping import ErrorGroup, ErrorGroups, parse_error
 from workkit.admin.query import Query
 from workkit.admin.reader import Reader
-from workkit.admin.steps.reads import read_job
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.fingerprint import ErrorParts
 from workkit.core.records import Place
@@ -129,12 +128,7 @@ class DeadSet:
 
     def shown(self, record: WaitingJob) -> WaitingJob:
         """Return a job as a page may show it: without the values of secrets."""
-        raw = record.job.raw
-        clean = self._redaction.job(raw)
-        if clean == raw:
-            return record
-        made: WaitingJob = replace(record, job=read_job(clean, record.job.name))
-        return made
+        return self._redaction.placed(record)
 
     def pick(self, query: Query) -> list[WaitingJob]:
         """Return the jobs that match a query."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from workkit.admin.explain import Circumstances
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import HistoryExtent, HistoryRecord
-from workkit.admin.steps.reads import read_job
 from workkit.admin.steps.walk import WaitingJob
 from workkit.admin.watch import OverviewWatch
 from workkit.core.history import PackedHistory
@@ -28,8 +26,6 @@ from workkit.core.records import (
 from workkit.snapshot.redaction import REDACTED_KEY, Redaction
 
 __all__ = ["RedactedReader"]
-
-J = TypeVar("J", bound=Any)
 
 
 class RedactedReader:
@@ -59,19 +55,19 @@ class RedactedReader:
     ) -> Page[WaitingJob]:
         """Return some jobs of a place; see `Reader`."""
         page = self._reader.jobs(place, start, count, reverse=reverse)
-        return replace(page, jobs=[self._clean(each) for each in page.jobs])
+        return replace(page, jobs=[self._redaction.placed(each) for each in page.jobs])
 
     def walk(
         self, place: Place, *, reverse: bool = False, size: int = 1_000
     ) -> Iterator[Batch[WaitingJob]]:
         """Walk a whole place, batch by batch; see `Reader`."""
         for batch in self._reader.walk(place, reverse=reverse, size=size):
-            yield replace(batch, jobs=[self._clean(each) for each in batch.jobs])
+            yield replace(batch, jobs=[self._redaction.placed(each) for each in batch.jobs])
 
     def find(self, job_id: str) -> Found | None:
         """Find a job by its id; see `Reader`."""
         found = self._reader.find(job_id)
-        return None if found is None else self._clean(found)
+        return None if found is None else self._redaction.placed(found)
 
     def history(
         self,
@@ -111,14 +107,6 @@ class RedactedReader:
         if placed.job.unique_key.startswith(REDACTED_KEY):
             placed = self._reader.find(placed.job.id) or placed
         return self._reader.circumstances(placed, seen)
-
-    def _clean(self, record: J) -> J:
-        raw = record.job.raw
-        clean = self._redaction.job(raw)
-        if clean == raw:
-            return record
-        made: J = replace(record, job=read_job(clean, record.job.name))
-        return made
 
     def _executions(self, found: Iterable[HistoryRecord]) -> list[HistoryRecord]:
         return [self._redaction.execution(each) for each in found]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from workkit.admin.steps.history import HistoryRecord
+from workkit.admin.steps.reads import read_job
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
 from workkit.core.fingerprint import fingerprint
@@ -22,6 +23,8 @@ from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import InvalidOption, Undecodable
 
 __all__ = ["REDACTED_KEY", "SECRETS", "Redaction"]
+
+R = TypeVar("R", bound=Any)  # a dataclass with a job
 
 #: How the hash begins that stands for a unique key.
 REDACTED_KEY: Final = "redacted:"
@@ -89,6 +92,15 @@ class Redaction:
             return self._redacted(raw)
         except RecursionError:  # args that are nested by some hundred levels
             return b"[redacted: %d bytes that are nested too deeply]" % len(raw)
+
+    def placed(self, record: R) -> R:
+        """Return the record of a job in its place without the secret values."""
+        raw = record.job.raw
+        clean = self.job(raw)
+        if clean == raw:
+            return record
+        made: R = replace(record, job=read_job(clean, record.job.name))
+        return made
 
     def _redacted(self, raw: bytes) -> bytes:
         try:
