@@ -75,6 +75,8 @@ def exported(address: str) -> dict[str, set[str]]:
         text = reply.read().decode()
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
+        if not family.samples:  # such as of broken keys, where none is broken
+            found.setdefault(family.name, set())
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found

@@ -89,7 +89,7 @@ class NamespaceCollector(Collector):
             (),
             [((), float(gauges is not None))],
         )
-        if wrong:
+        if wrong or gauges is not None:
             yield gauge(
                 "workkit_key_broken", "A key of a wrong type; what it should say has no samples.",
                 ("key",), (((key,), 1.0) for key in wrong),

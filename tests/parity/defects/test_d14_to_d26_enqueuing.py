@@ -75,9 +75,9 @@ def test_d18_a_name_that_is_another_key_cannot_be_registered(stage: ParityStage,
         pool.job(name, nothing)
     with pytest.raises(InvalidName):
         pool.periodically_enqueue("@daily", name)
-    for ask in (stage.client.pause, stage.client.unpause, stage.client.queued_jobs):
+    for act in (stage.client.pause, stage.client.unpause):
         with pytest.raises(InvalidName):
-            ask(name)
+            act(name)
 
 
 @pytest.mark.parametrize("suffix", ["paused", "lock", "max_concurrency"])
