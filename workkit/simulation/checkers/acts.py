@@ -27,7 +27,7 @@ _UNDOING: Final = frozenset({"restore", "recall"})
 #: Where swap.lua has what the trash keeps; empty when an edit is undone.
 _DETAILS_AT: Final = 12
 #: Commands of others than workkit that may change whether a queue is paused.
-_OTHERS: Final = frozenset({"SET", "DEL", "UNLINK", EXPIRED})
+_OTHERS: Final = frozenset({"SET", "DEL", "UNLINK", "RPUSH", EXPIRED})
 #: Where a call of pause.lua has the key of the queue.
 _PAUSED_AT: Final = 2
 #: Where the scripts that record acts have the number of entries to keep, among their arguments.

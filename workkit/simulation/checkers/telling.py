@@ -17,7 +17,7 @@ from workkit.simulation.checkers.accounts import (
     Processes,
 )
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
+from workkit.simulation.checkers.moves import MISCOUNTED, HandlerRun, Move, RedisChange
 from workkit.store.calls.layout import keys_and_args
 
 __all__ = ["HooksAreCalled", "ObservationsAreTrue", "ObserversHear"]
@@ -83,7 +83,9 @@ class HooksAreCalled(Processes):
                     failures.append(_Failure(self.scene.now_s(), record.fails, written))
 
     def _forget_gone(self, change: RedisChange) -> None:
-        """Expect to hear again of pools that hold jobs again."""
+        """Expect to hear again of pools that hold jobs again, or are said to hold some."""
+        if change.command == MISCOUNTED:
+            self._gone.clear()
         again = {
             move.after.place.pool_id
             for move in change.moves
