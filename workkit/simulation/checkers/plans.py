@@ -124,15 +124,16 @@ class RetiredSlotsAreTakenBack(Checker):
 class PlansAreWhole(Checker):
     """A plan has each slot of the next four minutes, and of those that were missed the newest.
 
-    That one only if the entry catches up that much. While there are Go pools, they may have planned
-    it. The slots are those of the spec as the documents read it, on the wall clock of its zone; the
-    engine's own schedule is not asked.
+    A new entry has missed none. An older one has that slot only if it catches up that much. While
+    there are Go pools, they may have planned it. The slots are those of the spec as the documents
+    read it, on the wall clock of its zone; the engine's own schedule is not asked.
     """
 
     rule = "a plan has all slots of its entry"
 
     def __init__(self) -> None:
         self._until: dict[str, tuple[int, float]] = {}  # field -> planned until, known since
+        self._is_told = True  # whether only plans have changed how far entries are planned
 
     def changed(self, change: RedisChange) -> None:
         """Compare a plan with the schedule of its entry."""
@@ -142,6 +143,7 @@ class PlansAreWhole(Checker):
             field = str(_read(change)[0].field)
             self._note(field)
         elif self.scene.keys.periodic in change.keys or change.command == RESTORED:
+            self._is_told = False
             for field in list(self._until):
                 self._note(field)
 
@@ -169,6 +171,8 @@ class PlansAreWhole(Checker):
         if not planned and not 0 < until_s < now_s:
             return
         newest = newest_due(entry, now_s - entry.catch_up_s - 1, now_s)
+        if planned and self._is_told and entry.field not in self._until:
+            self.violated(f"{pool} plans {planned} of {entry.field}, from before it was there")
         if planned and planned != [newest]:
             self.violated(f"{pool} catches up {planned} of {entry.field}, not {newest}")
         was_missed = newest is not None and 0 < until_s < newest
@@ -178,4 +182,5 @@ class PlansAreWhole(Checker):
 
     def wiped(self) -> None:
         """Forget what was planned, as Redis has."""
+        self._is_told = False
         self._until.clear()
