@@ -75,7 +75,9 @@ class Echoing:
 @contextmanager
 def shared(piece: int = 7, most: int = 1) -> Iterator[SharedLinks]:
     server = Echoing(piece)
-    target = SimpleNamespace(open=server.open, route=None, lacking=set(), label="here", most=100)
+    target = SimpleNamespace(
+        open=server.open, route=None, lacking=set(), label="here", most=100, is_tls=False
+    )
     links = SharedLinks(cast("Target", target), most, monotonic_s)
     yield links
     links.close()

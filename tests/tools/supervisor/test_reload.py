@@ -133,7 +133,7 @@ def test_a_job_that_takes_longer_than_the_timeout_goes_back_and_runs_the_new_cod
         edit(tmp_path / "tasks.py", version("other"))
         wait_until(lambda: held(redis_client, shell.namespace) == 2, 30)
         old, new = map(int, redis_client.lrange(f"{shell.namespace}:holding", 0, -1))
-        assert [old, new] == worker.pids()
+        wait_until(lambda: worker.pids() == [old, new])  # the log may come later
         redis_client.rpush(f"{shell.namespace}:release", 1, 1)
         wait_until(lambda: ran(redis_client, shell.namespace)[7], 30)
         end(worker)
