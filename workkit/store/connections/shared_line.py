@@ -56,16 +56,18 @@ class ThreadCall(Call):
         if not self.is_over:
             self.error = error
             self.is_over = True
-            if self._waker is not None and self.line is not None:
-                self.line.sleeping.append(self)
+        # Also a second time: an interrupt may have come before this line.
+        if self._waker is not None and self.line is not None:
+            self.line.sleeping.append(self)
 
-    def wake(self) -> None:
-        """Wake the caller, if it waits; who calls has the mutex."""
+    def wake(self) -> bool:  # type: ignore[override]
+        """Wake the caller, and tell whether it waited; who calls has the mutex."""
         waker = self._waker
         if waker is not None:
             with suppress(RuntimeError):  # an interrupt came between these two lines before
                 waker.release()
             self._waker = None
+        return waker is not None
 
 
 class ThreadOwner(Protocol):
@@ -83,9 +85,8 @@ class ThreadOwner(Protocol):
 class _Socket(SocketLine):
     """A socket of which one thread reads while another one writes.
 
-    An exception may strike a thread between any two steps of the interpreter. What must not come
-    apart is one call of a function in C: an input is received and kept, a reply is taken from the
-    parser and kept.
+    An exception may strike a thread between any two steps. What must not come apart is one call in
+    C: an input is received and kept, a reply is taken from the parser and kept.
 
     Attributes:
         replies: Replies that nobody has got yet.
@@ -99,8 +100,7 @@ class _Socket(SocketLine):
         self.connection = connection
         self.limit_s: float | None = connection.socket_timeout
         self.replies: deque[Any] = deque()
-        self.is_cut = self.is_broken = False
-        self._is_parsing = False
+        self.is_cut = self.is_broken = self._is_parsing = False
         self._sent: list[Any] = []
         self._receive_bytes = self._socket.recv
         self._received: deque[bytes] = deque()
@@ -205,11 +205,10 @@ class SharedLine:
         self._written_to: _Socket | None = None
         self._read_from: _Socket | None = None
         self._heard_s = 0.0
-        self._is_stalled = False
+        self._is_stalled = self._is_gone = False
         self.talk: Conversation[ThreadCall] = Conversation()
         self.sleeping: deque[ThreadCall] = deque()
         self.takes_calls = True
-        self._is_gone = False
 
     # For callers, who do not have the mutex.
 
@@ -272,8 +271,7 @@ class SharedLine:
     def _hand_over(self, owner: ThreadOwner) -> None:
         """Leave work that nobody does to a caller that waits; close what is to be closed."""
         talk = self.talk
-        if self.sleeping:
-            self.sleeping.popleft().wake()
+        self._wake()
         if talk.unwritten and self._writer is None:
             talk.unwritten[0].wake()
         if talk.unanswered and self._reader is None:
@@ -290,9 +288,12 @@ class SharedLine:
             owner.forget(self)
         owner.admit()
 
-    def _wake_all(self) -> None:
+    def _wake(self, *, everybody: bool = False) -> None:
         while self.sleeping:
-            self.sleeping.popleft().wake()
+            woken = self.sleeping[0].wake()
+            self.sleeping.popleft()  # after it: an interrupt between the two loses nobody
+            if woken and not everybody:
+                break
 
     def _lose(self, lost: _Socket, error: Exception) -> None:
         """Close a connection: what was written is lost, what was not goes to the next one."""
@@ -303,7 +304,7 @@ class SharedLine:
             self._socket = None
             self._is_stalled = False
             self.talk.lose(error)
-            self._wake_all()
+            self._wake(everybody=True)
         lost.sever()  # a thread that reads or writes wakes up
         self._dispose(lost)
 
@@ -316,7 +317,7 @@ class SharedLine:
         except (*NOT_NOW, OSError, redis_errors.ResponseError) as error:
             with self._mutex:
                 self.talk.refuse(error)
-                self._wake_all()
+                self._wake(everybody=True)
                 self._hand_over(owner)
             return
         with self._mutex:
@@ -376,8 +377,7 @@ class SharedLine:
                     return
                 self._heard_s = self._now_s()
                 self.talk.answer(used.replies)
-                if self.sleeping:
-                    self.sleeping.popleft().wake()
+                self._wake()
                 if used.replies:
                     self._lose(used, redis_errors.ConnectionError("a reply nobody asked for"))
                 owner.admit()
@@ -397,4 +397,4 @@ class SharedLine:
             self.talk.time_out(error, self._now_s(), self._heard_s, used.limit_s)
         call.end(error)
         call.is_abandoned = True
-        self._wake_all()
+        self._wake(everybody=True)
