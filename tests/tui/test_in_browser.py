@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -216,6 +217,16 @@ def test_only_names_of_the_console_and_of_this_machine_are_answered(
         asyncio.run(knock(address))
 
 
+async def shown(page: ClientWebSocketResponse, text: str) -> None:
+    """Wait until the page of a browser has received a text."""
+    screen = ""
+    async with asyncio.timeout(60):
+        while text not in screen:
+            found = await page.receive()
+            if isinstance(found.data, bytes):
+                screen = (screen + found.data.decode())[-50_000:]
+
+
 @pytest.mark.slow
 def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
     stage: ConsoleStage, wait_until: WaitUntil, tmp_path: Path
@@ -228,15 +239,7 @@ def test_a_file_goes_to_the_browser_and_never_to_a_path_of_the_server(
             let_in(address) as (session, url),
             session.ws_connect(f"{url}ws?width=100&height=30") as page,
         ):
-
-            async def see(text: str) -> None:
-                screen = ""
-                async with asyncio.timeout(60):
-                    while text not in screen:
-                        found = await page.receive()
-                        if isinstance(found.data, bytes):
-                            screen = (screen + found.data.decode())[-50_000:]
-
+            see = partial(shown, page)
             await see("Needs attention")
             await page.send_json(["stdin", "2"])
             await see("Drains in")  # a heading that only the screen of the queues has
@@ -272,15 +275,7 @@ def test_views_of_a_browser_are_not_written_to_the_file_of_the_server(
             let_in(address) as (session, url),
             session.ws_connect(f"{url}ws?width=100&height=30") as page,
         ):
-
-            async def see(text: str) -> None:
-                screen = ""
-                async with asyncio.timeout(60):
-                    while text not in screen:
-                        found = await page.receive()
-                        if isinstance(found.data, bytes):
-                            screen = (screen + found.data.decode())[-50_000:]
-
+            see = partial(shown, page)
             await see("Nothing needs attention")
             await page.send_json(["stdin", ":view night\r"])
             await see("newest first")
