@@ -6,6 +6,7 @@ from typing import Final
 
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, RedisChange
+from workkit.store.calls.layout import keys_and_args
 
 __all__ = ["FormerIdsAreGone", "OutcomesArrive", "PoolsWithoutWorkersEnd"]
 
@@ -151,7 +152,7 @@ class FormerIdsAreGone(Checker):
         scene = self.scene
         new = scene.pool_id(change.pool)
         # Otherwise the process that has sent it has crashed meanwhile.
-        if change.command == "register" and new == str(change.sent[2 + change.sent[1]]):
+        if change.command == "register" and new == str(keys_and_args(change.sent)[1][0]):
             old = self._now.get(change.pool)
             if old is not None and old != new:
                 self._former[old] = change.pool, scene.now_s()

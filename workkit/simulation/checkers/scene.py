@@ -25,6 +25,7 @@ from workkit.simulation.checkers.moves import (
 from workkit.simulation.checkers.violation import Violation
 from workkit.simulation.redis.commands import command_name
 from workkit.simulation.redis.server import SimulatedServer
+from workkit.store.calls.layout import keys_and_args
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command
 
@@ -174,10 +175,11 @@ class Scene:
         host = getattr(who, "host", None)
         pool = "" if host is None else host.name
         if command == "register":
-            self._hosts[str(sent[2 + sent[1]])] = pool
+            pool_id = str(keys_and_args(sent)[1][0])
+            self._hosts[pool_id] = pool
             # A process that has crashed meanwhile does not speak for the one after it.
             if host is None or not host.crashed:
-                self._ids[pool] = str(sent[2 + sent[1]])
+                self._ids[pool] = pool_id
         gone: list[PlacedJob] = []
         came: list[PlacedJob] = []
         lists: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
