@@ -14,6 +14,7 @@ __all__ = [
     "crowded",
     "expelled",
     "ghosts",
+    "host_dies",
     "keyed",
     "late_slots",
     "lonely",
@@ -133,6 +134,21 @@ def watches_end(sim: Simulation) -> None:
         sim.at(at_s, sim.enqueuer.enqueue, "long", {"at": at_s})
         sim.at(at_s + 0.2, sim.enqueuer.enqueue_in, "work", entropy.uniform(2, 5), {"at": at_s})
         at_s += entropy.uniform(30, 40)
+
+
+def host_dies(sim: Simulation) -> None:
+    """A large fleet, most of which dies at once with its host, again and again."""
+    entropy = Entropy(f"{sim.seed}/host")
+    pools = [sim.pool(concurrency=1) for _ in range(26)]
+    for pool in pools:
+        pool.job("work", nothing, takes=(10, 60))
+    for at_s in (20.0, 110.0):
+        sim.at(at_s - 10, sim.enqueuer.enqueue_many, [("work", {"n": n}) for n in range(40)])
+        dies_s = at_s + entropy.uniform(0, 10)
+        lives = {entropy.below(len(pools)) for _ in range(2)}
+        for number, pool in enumerate(pools):
+            if number not in lives:
+                sim.at(dies_s + entropy.uniform(0, 0.05), sim.crash, pool, restart_after=45)
 
 
 def late_slots(sim: Simulation) -> None:

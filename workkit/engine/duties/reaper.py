@@ -78,6 +78,7 @@ class Reaper:
         self._watched: dict[str, tuple[str, float]] = {}
         self._suspects: dict[str, set[str]] = {}
         self._looked_at = float("-inf")
+        self._watches_all_until_s = float("-inf")
 
     def suspect(self, pool_id: str, job_name: str) -> None:
         """Watch a pool that holds jobs but is not registered."""
@@ -113,6 +114,10 @@ class Reaper:
             del self._watched[pool_id]
         for pool_id, heartbeat in dead:
             yield from self.recover(pool_id, heartbeat, now)
+            # The time that recoveries take is no gap: Redis has answered meanwhile.
+            answered_s = self._clock.read().monotonic_s
+            if answered_s - self._looked_at <= _GAP_S:
+                self._looked_at = answered_s
         return _EVERY_S * self._entropy.uniform(0.8, 1.0)
 
     def _watchlist(self, registered: set[str], now: Instant) -> set[str]:
@@ -120,9 +125,11 @@ class Reaper:
         own_id = self._identity.pool_id
         others = sorted(registered - {own_id})
         # If one host dies, all watchers of a pool may be among the dead. So one suspect makes its
-        # watchers watch every pool.
-        silent = any(now.monotonic_s - since >= SUSPECT_S for _, since in self._watched.values())
-        if len(others) > _NEIGHBOURS and not silent:
+        # watchers watch every pool, for so long that those that are dead become suspects too: the
+        # first one may be recovered, and gone, before that.
+        if any(now.monotonic_s - since >= SUSPECT_S for _, since in self._watched.values()):
+            self._watches_all_until_s = now.monotonic_s + DEAD_S
+        if len(others) > _NEIGHBOURS and now.monotonic_s >= self._watches_all_until_s:
             at = bisect(others, own_id)
             others = [*others[at:], *others[:at]][:_NEIGHBOURS]
         return set(others)

@@ -38,9 +38,13 @@ class HeartbeatsAreTrue(Checker):
         self._changed_s: dict[str, float] = {}
         self._since_s: dict[int, float] = {}
         self._newest_s: dict[str, float] = {}  # pool -> its newest heartbeat in a world with faults
+        self._claimed_s: dict[tuple[str, str], float] = {}  # pool and job -> its newest claim
 
     def changed(self, change: RedisChange) -> None:
         """Compare a heartbeat with the pool that has sent it."""
+        for move in change.moves:
+            if move.was_claimed:
+                self._claimed_s[change.pool, move.job_id] = self.scene.now_s()
         if change.command not in {"beat", "register"} or not change.pool:
             return
         key = self.scene.keys.pool(self.scene.pool_id(change.pool))
@@ -88,6 +92,11 @@ class HeartbeatsAreTrue(Checker):
         )
         queues = conditions.spec(pool).registrations
         held = sum(scene.held(queue).get(pool_id, 0) for queue in queues)
+        # A job that was taken from a pool, and claimed again, may wait while it still runs.
+        held += sum(
+            self._since_s.get(run.number, 0.0) < self._claimed_s.get((pool, run.job_id), 0.0)
+            for run in running
+        )
         busy = int(scene.read("HGET", key, "busy") or 0)
         if not least <= busy <= max(len(running), held):
             self.violated(f"{pool} says that it runs {busy} handlers, it runs {len(running)}")

@@ -36,6 +36,10 @@ _RECOVERS_S: Final = 10.0
 _MOVED_S: Final = 5.0
 #: The jobs of a dead pool are back within this time, seconds.
 _BACK_S: Final = 20.0
+#: In a fleet that is larger than this, a pool watches only some others. If all that watch one die
+#: with it, a pool that lives notices it this much later, seconds.
+_ALL_WATCHED: Final = 9
+_FAR_S: Final = 10.0
 #: A list of which nobody knows is found within this time, seconds: two turns of a duty, which a
 #: calm world postpones by ten minutes.
 _FOUND_S: Final = 800.0
@@ -152,6 +156,7 @@ class DueJobsMove(Checker):
 class DeadPoolsJobsReturn(Checker):
     """The jobs of a pool that has crashed are back within 20 s, if another has had no fault.
 
+    If most pools of a fleet of more than nine crash at once, they are back within 30 s.
     A pool that somebody has taken out of the set of pools is found by its lists, within minutes.
     So are jobs in a list of a pool of which nothing else is left.
     """
@@ -161,6 +166,7 @@ class DeadPoolsJobsReturn(Checker):
     def __init__(self) -> None:
         self._held: dict[str, Counter[str]] = {}
         self._dead: dict[str, float] = {}
+        self._far: set[str] = set()  # dead pools of large fleets
         self._next_s = 0.0
 
     def changed(self, change: RedisChange) -> None:
@@ -176,7 +182,7 @@ class DeadPoolsJobsReturn(Checker):
             if not self._held.get(pool_id) or not (is_known or is_orphan):
                 continue
             since_s = self.scene.now_s() - dead_s
-            most_s = self._most_s() + _FOUND_S * is_orphan
+            most_s = self._most_s() + _FOUND_S * is_orphan + _FAR_S * (pool_id in self._far)
             if since_s > most_s and self.scene.longest_undisturbed_s() >= since_s:
                 who = self.scene.host(pool_id) or pool_id
                 self.violated(
@@ -185,7 +191,8 @@ class DeadPoolsJobsReturn(Checker):
                 )
 
     def _most_s(self) -> float:
-        requests = _REQUESTS + 4 * len(self.scene.queues())
+        dead = sum(1 for pool_id in self._dead if self._held.get(pool_id))
+        requests = _REQUESTS + 4 * len(self.scene.queues()) * dead
         return _BACK_S + requests * self.scene.conditions.slowness_s()
 
     def _follow(self, move: Move) -> None:
@@ -203,9 +210,12 @@ class DeadPoolsJobsReturn(Checker):
 
     def crashed(self, pool: str) -> None:
         """Record that a pool is dead from now on."""
+        is_large = self.scene.read("SCARD", self.scene.keys.worker_pools) > _ALL_WATCHED
         for pool_id in self._held:
-            if self.scene.host(pool_id) == pool:
-                self._dead.setdefault(pool_id, self.scene.now_s())
+            if self.scene.host(pool_id) == pool and pool_id not in self._dead:
+                self._dead[pool_id] = self.scene.now_s()
+                if is_large:
+                    self._far.add(pool_id)
 
     def wiped(self) -> None:
         """Forget everything."""
