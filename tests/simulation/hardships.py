@@ -31,7 +31,11 @@ __all__ = [
 
 
 def crowded(sim: Simulation) -> None:
-    """Bursts of very short jobs, with long ones among them, beside a queue with a limit."""
+    """Bursts of very short jobs, with long ones among them, beside a queue with a limit.
+
+    A pool is stopped while it holds short jobs behind long ones.
+    """
+    entropy = Entropy(f"{sim.seed}/crowded")
     for _ in range(2):
         pool = sim.pool(concurrency=4)
         pool.job("short", nothing, takes=(0.002, 0.008))
@@ -43,6 +47,8 @@ def crowded(sim: Simulation) -> None:
         blocking = [("short", {"n": n}) for n in range(120)]
         blocking[60:60] = [("long", {"n": n}) for n in range(8)]
         sim.at(at_s + 7, sim.enqueuer.enqueue_many, blocking)
+        stops_s = at_s + 7 + entropy.uniform(0.02, 0.3)
+        sim.at(stops_s, sim.deploy, sim.pools[at_s // 14 % 2], timeout=8, restart_after=1)
 
 
 def taken(sim: Simulation) -> None:

@@ -49,6 +49,7 @@ from workkit.simulation.checkers.pools import (
 )
 from workkit.simulation.checkers.publishing import SignaturesAreTrue
 from workkit.simulation.checkers.records import RecordsAreTrue
+from workkit.simulation.checkers.restraint import PoolsAskSeldom
 from workkit.simulation.checkers.running import (
     ClaimsAreTakenUp,
     LimitsHold,
@@ -113,6 +114,7 @@ __all__ = [
     "PlacedJob",
     "PlansAreNoted",
     "PlansAreWhole",
+    "PoolsAskSeldom",
     "PoolsComeBack",
     "PoolsWithoutWorkersEnd",
     "QueuesAreKnown",
@@ -172,6 +174,7 @@ def all_checkers() -> list[Checker]:
         DeadPoolsJobsReturn(),
         IdlePoolsClaim(),
         PoolsComeBack(),
+        PoolsAskSeldom(),
         HeldJobsRun(),
         OutcomesArrive(),
         PoolsWithoutWorkersEnd(),
