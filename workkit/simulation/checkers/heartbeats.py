@@ -92,13 +92,14 @@ class HeartbeatsAreTrue(Checker):
         )
         queues = conditions.spec(pool).registrations
         held = sum(scene.held(queue).get(pool_id, 0) for queue in queues)
-        # A job that was taken from a pool, and claimed again, may wait while it still runs.
-        held += sum(
-            self._since_s.get(run.number, 0.0) < self._claimed_s.get((pool, run.job_id), 0.0)
+        # Handlers go on whose jobs were taken from the pool; it may have claimed these again.
+        ghosts = sum(
+            not any(each.place.pool_id == pool_id for each in scene.where(run.job_id))
+            or self._since_s.get(run.number, 0.0) < self._claimed_s.get((pool, run.job_id), 0.0)
             for run in running
         )
         busy = int(scene.read("HGET", key, "busy") or 0)
-        if not least <= busy <= max(len(running), held):
+        if not least <= busy <= held + ghosts:
             self.violated(f"{pool} says that it runs {busy} handlers, it runs {len(running)}")
 
     def _check_pace(self, pool: str) -> None:

@@ -245,7 +245,7 @@ class ObserversHear(Processes):
 class ObservationsAreTrue(Checker):
     """What a handler runs, with its args and its newest check-in, can be seen within 4 s.
 
-    That is so if its pool has no fault.
+    And a worker that has become idle shows no job after 4 s. That is so if its pool has no fault.
     """
 
     rule = "observations show what runs"
@@ -253,15 +253,18 @@ class ObservationsAreTrue(Checker):
     def __init__(self) -> None:
         self._since: dict[int, float] = {}
         self._checkins: dict[int, tuple[tuple[str, int] | None, float]] = {}
+        self._idle: dict[tuple[str, str], float] = {}  # pool and worker -> since when
         self._next_s = 0.0
 
     def started(self, run: HandlerRun) -> None:
         """Record when a handler starts."""
         self._since[run.number] = self.scene.now_s()
+        self._idle.pop((run.pool, run.worker_id), None)
 
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Forget a handler."""
         del error
+        self._idle[run.pool, run.worker_id] = self.scene.now_s()
         self._since.pop(run.number, None)
         self._checkins.pop(run.number, None)
 
@@ -297,6 +300,23 @@ class ObservationsAreTrue(Checker):
                 )
             self._look_at_args(run)
             self._look_at_checkin(run, now_s, slow_s)
+        self._look_at_idle(now_s, slow_s)
+
+    def _look_at_idle(self, now_s: float, slow_s: float) -> None:
+        # A handler that was given up may end while another one has its place.
+        for run in self.scene.running.values():
+            self._idle.pop((run.pool, run.worker_id), None)
+        for (pool, worker_id), since_s in list(self._idle.items()):
+            idle_s = min(now_s - since_s, self.scene.conditions.undisturbed_s(pool) - SETTLED_S)
+            if idle_s < _OBSERVED_S + slow_s:
+                continue
+            del self._idle[pool, worker_id]
+            shown = self.scene.read("HGET", self.scene.keys.worker(worker_id), "job_id")
+            if shown is not None:
+                self.violated(
+                    f"a worker of {pool} shows it, and has been idle for {idle_s:.1f} s",
+                    shown.decode(),
+                )
 
     def _look_at_args(self, run: HandlerRun) -> None:
         said = self.scene.read("HGET", self.scene.keys.worker(run.worker_id), "args")
@@ -322,6 +342,14 @@ class ObservationsAreTrue(Checker):
             said = self.scene.read("HMGET", worker, "checkin", "checkin_at")
             if said != [newest[0].encode(), b"%d" % newest[1]]:
                 self.violated(f"it has checked in with {newest}, {said} is shown", run.job_id)
+
+    def crashed(self, pool: str) -> None:
+        """Forget the workers of a process that is gone."""
+        self._idle = {key: since_s for key, since_s in self._idle.items() if key[0] != pool}
+
+    def left(self, pool: str) -> None:
+        """Forget the workers of a process that is gone."""
+        self.crashed(pool)
 
     def _is_held(self, run: HandlerRun) -> bool:
         """Tell whether the pool still holds the job; if not, its result does not count."""
