@@ -257,6 +257,8 @@ class IdlePoolsClaim(Checker):
         for move in change.moves:
             if move.came_from("queued"):
                 self._since.pop(move.before.place.queue, None)  # type: ignore[union-attr]
+            elif move.came_from("in progress") and move.went_to("queued"):
+                self._note_suspect(move.before, move.job_id)  # type: ignore[arg-type]
         now_s = self.scene.now_s()
         if now_s < self._next_s:
             return
@@ -290,13 +292,21 @@ class IdlePoolsClaim(Checker):
     def _alone(self) -> set[str]:
         """Return the pools that hold a job on its last recovery, and note its queue."""
         scene, found = self.scene, set()
-        for job_id, count in scene.read("HGETALL", scene.keys.recoveries).items():
+        for job_id in scene.read("HKEYS", scene.keys.recoveries):
             for each in scene.where(job_id.decode()):
-                pool = scene.host(each.place.pool_id)
-                if pool and int(count) >= scene.conditions.spec(pool).max_recoveries - 1:
-                    self._suspects_s[each.place.queue] = scene.now_s()
-                    found.add(pool)
+                if self._note_suspect(each, job_id.decode()):
+                    found.add(scene.host(each.place.pool_id))
         return found
+
+    def _note_suspect(self, held: PlacedJob, job_id: str) -> bool:
+        """Note the queue of a job if a pool holds, or has held, it on its last recovery."""
+        scene = self.scene
+        pool = scene.host(held.place.pool_id)
+        count = int(scene.read("HGET", scene.keys.recoveries, job_id) or 0)
+        is_suspect = pool and count >= scene.conditions.spec(pool).max_recoveries - 1
+        if is_suspect:
+            self._suspects_s[held.place.queue] = scene.now_s()
+        return bool(is_suspect)
 
     def _may_claim(self, pool: str, queue: str) -> bool:
         scene = self.scene
