@@ -63,19 +63,22 @@ class Proxy:
         self._ready.set()
         await self._over.wait()
         server.close()
+        for _ in range(_TURNS_TO_CLOSE):  # a connection of the last moment gets its task later
+            await self._end_all()
+            await asyncio.sleep(0)  # closed transports let go of their sockets in a later turn
+
+    async def _end_all(self) -> None:
         own = asyncio.current_task()
         tasks = [task for task in asyncio.all_tasks() if task is not own]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for _ in range(_TURNS_TO_CLOSE):
-            await asyncio.sleep(0)  # closed transports let go of their sockets in a later turn
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             behind = await asyncio.open_connection(_LOCALHOST, self._server_port)
-        except OSError:
-            writer.close()
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
             return
         ways = [
             asyncio.create_task(self._pass(reader, behind[1], replies=False)),

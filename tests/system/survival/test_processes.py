@@ -40,7 +40,9 @@ def test_after_kill_9_in_the_middle_of_2000_jobs_all_have_run_and_few_twice(
     held = in_progress(redis_client, namespace)
 
     with worker_process(redis_url, namespace) as second:
+        # All that the first one held may have run: then nothing is missing before it is found dead.
         wait_until(lambda: len(ran(redis_client, namespace)) == 2_000, 60)
+        wait_until(lambda: not in_progress(redis_client, namespace), 60)
         second.terminate()
         assert second.wait(30) == 0
 
