@@ -1,4 +1,4 @@
-"""Checks at the start that the server has the commands whose errors the scripts cannot report."""
+"""Checks at the start that the server has the commands that a pool uses, and lets it call them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from workkit.errors import ServerError, ServerRefused
 from workkit.store.keys import Keys
 from workkit.store.round_trip import Command, RoundTrip, Step
 
-__all__ = ["check_commands"]
+__all__ = ["NEEDED", "NEEDED_FOR_HISTORY", "check_commands"]
 
-#: Commands that scripts call with `pcall`, since a key may have a wrong type. Where the server
-#: lacks one, or the user may not call it, the scripts would take that for a wrong type.
-_COMMANDS: Final = (
-    ("LREM", 1, "x"), ("LPUSH", "x"), ("RPUSH", "x"), ("RPOP",), ("LPOS", "x"), ("HDEL", "x"),
-    ("HGET", "x"), ("HINCRBY", "x", 1), ("INCRBY", 1), ("GET",),
+#: What a pool calls, in scripts and outside, with arguments that change nothing. A script that the
+#: server refuses in the middle has already taken the job out of its list, and the job would be
+#: lost. Where a script calls with `pcall`, it would take the refusal for a key of a wrong type, or
+#: for a pool that is not registered.
+NEEDED: Final = (
+    ("DECRBY", 1), ("EXISTS",), ("EXPIRE", 60), ("GET",), ("HDEL", "x"), ("HEXISTS", "x"),
+    ("HGET", "x"), ("HGETALL",), ("HINCRBY", "x", 1), ("HLEN",), ("HMGET", "x"), ("HSET", "x", 1),
+    ("HVALS",), ("INCRBY", 1), ("LINDEX", 0), ("LLEN",), ("LPOS", "x"), ("LPUSH", "x"),
+    ("LRANGE", 0, 0), ("LREM", 1, "x"), ("MGET",), ("RPOP",), ("RPUSH", "x"), ("SADD", "x"),
+    ("SISMEMBER", "x"), ("SMEMBERS",), ("SREM", "x"), ("TYPE",), ("ZADD", 1, "x"),
+    ("ZRANGE", 0, 0), ("ZRANGEBYSCORE", 0, 0), ("ZREM", "x"), ("ZSCORE", "x"),
 )  # fmt: skip
-_OF_HISTORY: Final = (("XADD", "NOMKSTREAM", "*", "x", "x"),)
+NEEDED_FOR_HISTORY: Final = (
+    ("XADD", "NOMKSTREAM", "*", "x", "x"), ("XLEN",), ("XRANGE", "-", "+", "COUNT", 1),
+    ("XREVRANGE", "+", "-", "COUNT", 1), ("XTRIM", "MAXLEN", 1),
+)  # fmt: skip
 
 
 def check_commands(keys: Keys, *, history: bool) -> Step[None]:
@@ -27,19 +36,28 @@ def check_commands(keys: Keys, *, history: bool) -> Step[None]:
         history: Whether the pool keeps history.
 
     Raises:
-        ServerRefused: The server lacks a command, or the user may not call it.
+        ServerRefused: The server lacks commands, or the user may not call them.
         ServerError: Redis does not answer.
     """
     key = keys.lease("commands")
-    calls = _COMMANDS + _OF_HISTORY if history else _COMMANDS
+    calls = NEEDED + NEEDED_FOR_HISTORY if history else NEEDED
     commands: list[Command] = [("SET", key, "1", "PX", 60_000)]
     commands += [(name, key, *rest) for name, *rest in calls]
     commands.append(("DEL", key))
 
     def parse(replies: list[Any]) -> None:
-        for reply in replies:
-            if isinstance(reply, ServerRefused) and _is_lacking(reply):
-                raise reply
+        lacking = {
+            str(command[0]): reply
+            for command, reply in zip(commands, replies, strict=True)
+            if isinstance(reply, ServerRefused) and _is_lacking(reply)
+        }
+        if not lacking:
+            return
+        first, *others = lacking
+        refused = lacking[first]
+        if not others:
+            raise refused
+        raise ServerRefused(refused.code, f"{refused}; pools also need {', '.join(others)}")
 
     yield from RoundTrip(commands, parse, tolerant=True)
 

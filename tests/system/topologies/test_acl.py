@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +18,7 @@ from redis.exceptions import ResponseError
 from tests.conftest import PrivateServer, ServerKind, WaitUntil
 from workkit import AsyncEnqueuer, Client, Enqueuer, Job, WorkerPool
 from workkit.embedded import EmbeddedServer
+from workkit.engine.needs import NEEDED, NEEDED_FOR_HISTORY
 from workkit.store import handshake
 
 ROOT: Final = Path(__file__).parents[3]
@@ -22,6 +26,8 @@ PASSWORD: Final = "p:a/s@s#word"  # noqa: S105 -- of a server that lives as long
 COMMAND: Final = re.compile(r"redis\.p?call\(\s*'([A-Z]+)'")
 #: A command is a tuple whose first element is its name; two words for those with a subcommand.
 VERB: Final = re.compile(r'\(\s*"([A-Z]{3,})",\s*(?:"(SLOTS|CACHING|TRACKING|GET|SETNAME)")?')
+CALL: Final = re.compile(r"\b([a-z_]+)\.([a-z_]+)\(")
+SCRIPT: Final = re.compile(r"\bscripts\.([A-Z_]+)")
 PARENTS: Final = frozenset({"cluster", "client", "config"})
 
 
@@ -54,6 +60,33 @@ def sent_by_the_store() -> set[str]:
 def test_every_command_that_is_sent_is_in_the_documented_list() -> None:
     words = {"moved", "crossslot", "wrongtype", "err"}  # codes of errors
     assert not sent_by_the_store() - allowed() - words
+
+
+def sent_by_pools() -> set[str]:
+    """Return the commands of the functions of `store/calls` that the engine calls."""
+    found: set[str] = set()
+    for path in (ROOT / "workkit" / "engine").rglob("*.py"):
+        for module, function in CALL.findall(path.read_text("utf-8")):
+            if (ROOT / "workkit" / "store" / "calls" / f"{module}.py").exists():
+                calls = import_module(f"workkit.store.calls.{module}")
+                found |= sent_by(calls, function)
+    return found
+
+
+def sent_by(module: ModuleType, function: str) -> set[str]:
+    """Return the commands that a function sends, itself and in its scripts."""
+    source = inspect.getsource(getattr(module, function))
+    commands = {verb.lower() for verb, sub in VERB.findall(source) if not sub}
+    for script in SCRIPT.findall(source):
+        path = ROOT / "workkit" / "store" / "lua" / f"{script.lower()}.lua"
+        commands |= {name.lower() for name in COMMAND.findall(path.read_text("utf-8"))}
+    return commands
+
+
+def test_pools_check_at_the_start_for_every_command_that_they_send() -> None:
+    checked = {command.lower() for command, *_ in NEEDED + NEEDED_FOR_HISTORY} | {"set", "del"}
+    assert "zadd" in sent_by_pools()
+    assert not sent_by_pools() - checked - set(OPTIONAL)
 
 
 def restricted(server: EmbeddedServer, namespace: str, without: str = "") -> str:

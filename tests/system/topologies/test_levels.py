@@ -23,6 +23,7 @@ from workkit import (
     ServerUnavailable,
     WorkerPool,
 )
+from workkit.engine.needs import NEEDED_FOR_HISTORY
 from workkit.store.calls.exchange import look
 from workkit.store.connections.link import Link
 from workkit.store.connections.target import Target
@@ -199,8 +200,8 @@ def test_a_server_that_speaks_only_resp2_is_told_the_password(
         Enqueuer("n", f"redis://127.0.0.1:{server.port}").enqueue("mail")
 
 
-@pytest.mark.parametrize("command", ["LREM", "RPOP", "LPUSH", "HINCRBY", "XADD"])
-def test_a_pool_does_not_start_without_a_command_whose_absence_no_script_reports(
+@pytest.mark.parametrize("command", ["LREM", "RPOP", "ZADD", "HEXISTS", "XREVRANGE"])
+def test_a_pool_does_not_start_without_a_command_that_its_scripts_use(
     private_server: PrivateServer, tmp_path: Path, command: str
 ) -> None:
     server = private_server("redis", config=renamed(tmp_path, (command,)))
@@ -210,10 +211,21 @@ def test_a_pool_does_not_start_without_a_command_whose_absence_no_script_reports
         pool.start()
 
 
-def test_a_pool_without_history_starts_without_its_command(
+def test_all_commands_that_a_pool_lacks_are_named(
+    private_server: PrivateServer, tmp_path: Path
+) -> None:
+    server = private_server("redis", config=renamed(tmp_path, ("LREM", "ZADD", "RPUSH")))
+    pool = WorkerPool("work", server.url)
+    pool.job("ok", lambda job: None)
+    with pytest.raises(ServerRefused, match="(?i)'LREM'; .*; pools also need RPUSH, ZADD$"):
+        pool.start()
+
+
+def test_a_pool_without_history_starts_without_its_commands(
     private_server: PrivateServer, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    server = private_server("redis", config=renamed(tmp_path, ("XADD",)))
+    lacking = tuple(command for command, *_ in NEEDED_FOR_HISTORY)
+    server = private_server("redis", config=renamed(tmp_path, lacking))
     ran: list[str] = []
     pool = WorkerPool("work", server.url, history=None)
     pool.job("ok", lambda job: ran.append(job.id))
