@@ -24,6 +24,7 @@ from workkit.engine.duties import heartbeat
 from workkit.engine.process import vitals
 from workkit.engine.process.waker import Waker
 from workkit.engine.runners import PoolLoop
+from workkit.engine.serving import Serving
 from workkit.errors import PoolState
 from workkit.store.connections.link import Link
 
@@ -216,6 +217,24 @@ def test_run_ends_when_the_event_loop_of_async_handlers_is_stopped(
 
     enqueuer.enqueue("work")
     ended = in_background(lambda: pool.run(0.1))
+    assert ended.result(PATIENCE_S) is False
+    assert client.queued_jobs("work").total == 1
+
+
+def test_run_without_a_timeout_ends_when_it_is_first_to_see_that_the_event_loop_was_stopped(
+    make_pool: MakePool, enqueuer: Enqueuer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Serving, "_check_workers", lambda self: None)
+    monkeypatch.setattr("workkit.engine.driver.LAST_JOBS_S", 0.1)
+    pool = make_pool(concurrency=2)
+
+    @pool.job
+    async def work(job: Job) -> None:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(60)
+
+    enqueuer.enqueue("work")
+    ended = in_background(lambda: pool.run(None))
     assert ended.result(PATIENCE_S) is False
     assert client.queued_jobs("work").total == 1
 

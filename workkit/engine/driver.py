@@ -21,7 +21,7 @@ from workkit.engine.process.sources import Sources
 from workkit.engine.process.vitals import Pulse
 from workkit.engine.process.waker import Waker
 from workkit.engine.server_risks import warnings_at_start
-from workkit.engine.serving import Serving, draining
+from workkit.engine.serving import LAST_JOBS_S, Serving, draining
 from workkit.engine.spec import PoolSpec
 from workkit.errors import PoolState, ServerError
 from workkit.store.connections.link import Link
@@ -204,11 +204,10 @@ class PoolDriver:
         self._heartbeat.look()
         self._maintenance.look()
         self._lookout.look(self._clock.read().monotonic_s)
-        why = self.engine.runner.fault
         if self._waker.broken or self._heartbeat.broken or self._maintenance.broken:
-            why = "other code in this process has closed its descriptors"
-        if why:
-            self._end(why)
+            self._end("other code in this process has closed its descriptors")
+        elif why := self.engine.runner.fault:
+            self._end(why, within_s=LAST_JOBS_S)
 
     def _failed(self, pulse: Pulse, why: str) -> None:
         """End the pool because one of its loops makes no progress; the first observer calls it."""
@@ -217,9 +216,9 @@ class PoolDriver:
             _log.error("the pool's jobs stay in progress; other pools recover them")
             self._ended.set()
 
-    def _end(self, why: str) -> None:
+    def _end(self, why: str, within_s: float | None = None) -> None:
         if not self._serving.stopping:
-            self._serving.end(f"the pool cannot go on: {why}", within_s=None)
+            self._serving.end(f"the pool cannot go on: {why}", within_s=within_s)
 
     def runs_here(self) -> bool:
         """Tell whether the caller is a handler, a hook or another thread of the pool."""

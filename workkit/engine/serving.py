@@ -23,7 +23,7 @@ from workkit.store.calls import exchange, move, queues, reap
 from workkit.store.connections.routine import Alarm, ChangeListener, Routine, Wait, WatchRequest
 from workkit.store.round_trip import RoundTrip, Step, ping
 
-__all__ = ["Serving", "draining"]
+__all__ = ["LAST_JOBS_S", "Serving", "draining"]
 
 _log = logging.getLogger("workkit")
 
@@ -32,7 +32,7 @@ _TRY_S: Final = 10.0
 #: How long a stopping pool keeps trying to return jobs to a Redis that does not answer, seconds.
 _LAST_WORDS_S: Final = 1.0
 #: How long running handlers may take when the pool ends by itself, seconds.
-_LAST_JOBS_S: Final = 5.0
+LAST_JOBS_S: Final = 5.0
 #: How often the pool retries to start a worker that the system has refused, seconds.
 _STAFF_S: Final = 0.5
 #: A pool ends if the system refuses all its workers for this long, seconds.
@@ -254,10 +254,10 @@ class Serving:
         if runner.short:
             self._staff()
         if runner.fault:
-            self.end(runner.fault, within_s=_LAST_JOBS_S)
+            self.end(runner.fault, within_s=LAST_JOBS_S)
         elif not self.stopping and runner.abandoned() >= self._concurrency:
             why = f"{self._concurrency} handlers were abandoned after their timeouts"
-            self.end(why, within_s=_LAST_JOBS_S)
+            self.end(why, within_s=LAST_JOBS_S)
 
     def _staff(self) -> None:
         """Start workers that the system has refused before; it may have room by now."""
@@ -277,7 +277,7 @@ class Serving:
             self._short_since_s = 0.0
         elif not runner.capacity and now_s - self._short_since_s >= _UNSTAFFED_S:
             why = f"the system has refused every worker for {_UNSTAFFED_S:.0f} s"
-            self.end(why, within_s=_LAST_JOBS_S)
+            self.end(why, within_s=LAST_JOBS_S)
 
     # Ending.
 
