@@ -27,9 +27,14 @@ if not redis.call('SET', KEYS[3], ARGV[3], 'NX', 'EX', ARGV[4]) then
   end
   return 0
 end
+local written
 if ARGV[5] == '' then
-  redis.call('LPUSH', KEYS[2], ARGV[2])
+  written = redis.pcall('LPUSH', KEYS[2], ARGV[2])
 else
-  redis.call('ZADD', KEYS[2], ARGV[5], ARGV[2])
+  written = redis.pcall('ZADD', KEYS[2], ARGV[5], ARGV[2])
+end
+if type(written) == 'table' then  -- the server refuses the command: a key without its job would stay
+  redis.pcall('DEL', KEYS[3])
+  return written
 end
 return 1

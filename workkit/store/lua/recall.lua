@@ -17,7 +17,17 @@
 local found = redis.call('TYPE', KEYS[2])['ok']
 if found ~= 'none' and found ~= 'zset' then return 't' end
 
+-- part: rights
+
 local queue_count = tonumber(ARGV[1])
+local needed = {{'ZADD', KEYS[2]}}
+for q = 1, queue_count do
+  needed[#needed + 1] = {ARGV[1 + q] == 'list' and 'LREM' or 'ZREM', KEYS[2 + q]}
+end
+if KEYS[3 + queue_count] then needed[#needed + 1] = {'DEL', KEYS[3 + queue_count]} end
+local refusal = refused(needed)
+if refusal then return refusal end
+
 local bits = {}
 for at = 2 + queue_count, #ARGV, 6 do
   local queue, key = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])

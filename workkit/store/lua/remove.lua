@@ -4,7 +4,7 @@
 -- KEYS[2]  begun          hash
 -- KEYS[3]  trashed:OP     list
 -- KEYS[4]  recoveries     hash
--- then unique keys
+-- KEYS[5..] unique keys
 --
 -- ARGV[1]  "list" or "zset"
 -- ARGV[2]  seconds that the trash is kept; 0 to delete for good   ARGV[3] now, epoch s
@@ -23,6 +23,7 @@
 -- begun, "-" otherwise. The score of a job from a queue is 0.
 
 -- part: fields
+-- part: rights
 
 -- Tells whether a payload also waits in the same place: then it is a job, not an update.
 local function waits(payload)
@@ -43,6 +44,14 @@ end
 
 local found = redis.call('TYPE', KEYS[3])['ok']
 if ARGV[2] ~= '0' and found ~= 'none' and found ~= 'list' then return 't' end
+
+local needed = {}
+if ARGV[2] ~= '0' then needed = {{'RPUSH', KEYS[3]}, {'EXPIRE', KEYS[3]}} end
+if KEYS[5] then
+  needed[#needed + 1], needed[#needed + 2] = {'HDEL', KEYS[2]}, {'DEL', KEYS[5]}
+end
+local refusal = refused(needed)
+if refusal then return refusal end
 
 local bits, entries, ids = {}, {}, {}
 for at = 4, #ARGV, 5 do

@@ -3,7 +3,7 @@
 -- KEYS[1]  trashed:OP  list
 -- KEYS[2]  list or zset
 -- KEYS[3]  begun          hash
--- then unique keys
+-- KEYS[4..] unique keys
 --
 -- ARGV[1]  "list" or "zset"   ARGV[2] now, epoch s   ARGV[3] seconds that marks are kept
 -- then a job, nine each: entry of the trash, its mark, its score, its bytes, the same without
@@ -18,6 +18,13 @@
 
 local found = redis.call('TYPE', KEYS[2])['ok']
 if found ~= 'none' and found ~= ARGV[1] then return 't' end
+
+-- part: rights
+
+local needed = {{ARGV[1] == 'list' and 'RPUSH' or 'ZADD', KEYS[2]}, {'EXPIRE', KEYS[3]}}
+if KEYS[4] then needed[3] = {'SET', KEYS[4]} end
+local refusal = refused(needed)
+if refusal then return refusal end
 
 local bits = {}
 for at = 4, #ARGV, 9 do

@@ -10,6 +10,14 @@
 
 local found = redis.call('TYPE', KEYS[1])['ok']
 if found ~= 'list' and found ~= 'none' then return 0 end
+
+-- part: rights
+
+local refusal = refused({
+  {'RPUSH', KEYS[1]}, {'HINCRBY', KEYS[4]}, {'DECRBY', KEYS[3]}, {'LLEN', KEYS[2]},
+})
+if refusal then return refusal end
+
 if redis.call('LREM', KEYS[2], 1, ARGV[2]) == 0 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 local counted = redis.pcall('HGET', KEYS[4], ARGV[1])

@@ -21,7 +21,20 @@
 -- The trash keeps the members as they were in the set: "MARK SCORE NOW LENGTH RAW". LENGTH is that
 -- of RAW. The mark is "k" if the job took its key, "p" if it runs without it, "-" otherwise.
 
+-- part: rights
+
 local target_count, trash = tonumber(ARGV[2]), {}
+
+local needed = {{'SADD', KEYS[2]}}
+for k = 5, 4 + target_count do
+  needed[#needed + 1] = {ARGV[k] == '' and 'ZADD' or 'LPUSH', KEYS[k]}
+end
+if KEYS[5 + target_count] then needed[#needed + 1] = {'SET', KEYS[5 + target_count]} end
+if ARGV[4] ~= '0' then
+  needed[#needed + 1], needed[#needed + 2] = {'RPUSH', KEYS[4]}, {'EXPIRE', KEYS[4]}
+end
+local refusal = refused(needed)
+if refusal then return refusal end
 
 local function arrive(at, bytes)
   local target = tonumber(ARGV[at + 3])

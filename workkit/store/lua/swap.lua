@@ -36,6 +36,19 @@ if takes and not (frees and KEYS[6] == KEYS[7]) and redis.call('EXISTS', KEYS[7]
   return 'u'
 end
 
+-- part: rights
+
+local needed = {
+  {ARGV[2] == 'list' and 'LPUSH' or 'ZADD', KEYS[2]}, {'SADD', KEYS[3]}, {'RPUSH', KEYS[5]},
+  {'EXPIRE', KEYS[5]},
+}
+if ARGV[1] == 'list' and KEYS[1] == KEYS[2] then needed[1] = {'LSET', KEYS[1]} end
+if ARGV[13] == '' then needed[#needed + 1] = {ARGV[1] == 'list' and 'LREM' or 'ZREM', KEYS[1]} end
+if frees then needed[#needed + 1] = {'DEL', KEYS[6]} end
+if takes then needed[#needed + 1] = {'SET', KEYS[7]} end
+local refusal = refused(needed)
+if refusal then return refusal end
+
 local score, at = '0', nil
 if ARGV[1] == 'list' then
   at = redis.call('LPOS', KEYS[1], ARGV[6])
