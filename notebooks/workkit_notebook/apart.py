@@ -96,7 +96,7 @@ class Apart:
         name = facet.field.removeprefix("args.")
         button = widgets.Button(
             description=clip(clean(f"{name}: {facet.value}"), _VALUE_CHARS),
-            tooltip=facet.term,
+            tooltip=clean(facet.term),
             layout=widgets.Layout(width="300px"),
         )
         button.on_click(lambda _: self._narrow(facet.term))

@@ -19,7 +19,7 @@ from workkit_notebook.acting import Acting
 from workkit_notebook.apart import Apart, differences
 from workkit_notebook.brushes import choice
 from workkit_notebook.cells import close_parts, close_tree, replace_former
-from workkit_notebook.deadset import DeadSet, buckets
+from workkit_notebook.deadset import Buckets, DeadSet
 from workkit_notebook.extra import widgets
 from workkit_notebook.facets import with_term
 from workkit_notebook.later import Later
@@ -92,7 +92,8 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._dead = DeadSet(client, most, redact)
         self._later = Later("workkit-dead-jobs")
         self._closed = self._reading = False
-        self._stale = False
+        #: Why the list is old, as HTML; "" while it is not.
+        self._stale = ""
         self._kinds: set[str] = set()
         self._rows: list[WaitingJob] = []
         self._quiet = False
@@ -219,7 +220,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
                 self._reading = True
                 self._later.run(lambda: self._read_on(reading))
                 return
-        self._stale = False
+        self._stale = ""
         self._fill_brush()
         self._show_now()
 
@@ -234,7 +235,7 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
             return
         finally:
             self._reading = False
-        self._stale = False
+        self._stale = ""
         self._fill_brush()
         self._show_now()
 
@@ -242,10 +243,10 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._head.value = html.muted(f"reading dead jobs: {done:,} of {total:,} ...")
 
     def _unread(self, error: WorkkitError) -> None:
-        self._stale = True
-        self._trouble.value = html.notice(
+        self._stale = self._trouble.value = html.notice(
             f"{error}; the list is old, and nothing can be done with it until it is read again"
         )
+        self._apart.show([])
         self._show_job()
 
     def close(self) -> None:
@@ -265,12 +266,10 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
     # Filling the widgets.
 
     def _fill_brush(self) -> None:
-        start, end = self._dead.span
-        width = (end - start + 1) / _BUCKETS
-        edges = [start + at * width for at in range(_BUCKETS)] + [end]
+        self._buckets = Buckets(*self._dead.span, _BUCKETS)
+        self._edges = self._buckets.edges
         self._quiet = True
-        self._brush.fill([html.clock_time(edge) for edge in edges])
-        self._edges = edges
+        self._brush.fill([html.clock_time(edge) for edge in self._edges])
         self._quiet = False
 
     def _show(self) -> None:
@@ -291,37 +290,35 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         try:
             query = Query(self._query.value)
         except InvalidQuery as error:
-            self._trouble.value = f"<pre>{html.escape(error)}</pre>"
+            self._trouble.value = f"<pre>{html.block(error)}</pre>"
             self._rows = []  # what an older filter found must not be acted on
             self._show_times([])
             self._show_groups([])
             self._apart.show([])
             self._show_rows()
             return
-        self._trouble.value = ""
+        self._trouble.value = self._stale
         low, high = self._brush.index
         # The whole span means any time: a malformed payload may have a time out of its range.
         whole = (low, high) == (0, _BUCKETS)
-        span = None if whole else (self._edges[low], self._edges[high])
         matching = self._dead.pick(query)
         self._show_times(matching)
         times = " to ".join(html.clock_time(self._edges[at], seconds=True) for at in (low, high))
         self._span.value = html.muted(f"died {times} UTC") if self._dead.records else ""
         in_span = matching
-        if span is not None:
-            in_span = [r for r in matching if span[0] <= (r.at or 0) <= span[1]]
+        if not whole:
+            in_span = [r for r in matching if self._buckets.within(r.at or 0, low, high)]
         if self._later.superseded:
             return  # the newer filter shows the rest
         self._show_groups(in_span)
         kinds, kind_of = self._kinds, self._dead.kind_of
         rows = [r for r in in_span if not kinds or kind_of(r) in kinds]
-        self._apart.show(rows)
+        self._apart.show([] if self._stale else rows)
         self._rows = rows
         self._show_rows()
 
     def _show_times(self, matching: list[WaitingJob]) -> None:
-        times = [record.at or 0 for record in matching]
-        self._brush.show(buckets(times, *self._dead.span, _BUCKETS))
+        self._brush.show(self._buckets.counts(record.at or 0 for record in matching))
 
     def _show_groups(self, records: list[WaitingJob]) -> None:
         groups = self._dead.groups(records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import msgspec
@@ -17,7 +17,7 @@ from workkit.core.records import Place
 from workkit.snapshot import SECRETS, Redaction
 from workkit_notebook.facets import Facet, Facets
 
-__all__ = ["DEAD", "DeadSet", "buckets"]
+__all__ = ["DEAD", "Buckets", "DeadSet"]
 
 DEAD: Final = Place("dead")
 #: A view holds at most this many of the newest dead jobs.
@@ -150,18 +150,47 @@ class DeadSet:
         )
 
 
-def buckets(times: Sequence[int], start: int, end: int, count: int) -> list[int]:
-    """Count times in buckets of equal width.
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Spans of equal length between two times: the bars of a histogram.
 
-    Args:
-        times: Epoch seconds. Times outside are ignored.
-        start: The beginning of the first bucket.
+    What a bar counts and what choosing it picks must be the same jobs, so both ask here.
+
+    Attributes:
+        start: The beginning of the first span, epoch seconds.
         end: The last time that counts.
-        count: The number of buckets.
+        count: The number of spans.
     """
-    width = (end - start + 1) / count
-    counts = [0] * count
-    for time in times:
-        if start <= time <= end:
-            counts[int((time - start) / width)] += 1
-    return counts
+
+    start: int
+    end: int
+    count: int
+
+    @property
+    def _width_s(self) -> float:
+        return (self.end - self.start + 1) / self.count
+
+    @property
+    def edges(self) -> list[float]:
+        """When each span begins, and when the last one ends, epoch seconds."""
+        return [self.start + at * self._width_s for at in range(self.count)] + [self.end]
+
+    def place(self, time: int) -> int | None:
+        """Return which span a time is in; None outside."""
+        if not self.start <= time <= self.end:
+            return None
+        return min(int((time - self.start) / self._width_s), self.count - 1)
+
+    def counts(self, times: Iterable[int]) -> list[int]:
+        """Count times in each span. Times outside are ignored."""
+        counts = [0] * self.count
+        for time in times:
+            at = self.place(time)
+            if at is not None:
+                counts[at] += 1
+        return counts
+
+    def within(self, time: int, low: int, high: int) -> bool:
+        """Tell whether a time is in one of the spans from `low` up to, not including, `high`."""
+        at = self.place(time)
+        return at is not None and low <= at < high

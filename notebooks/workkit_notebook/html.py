@@ -7,10 +7,21 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from workkit.core.text import age
+from workkit.core.text import age, clean
 
-__all__ = ["clock_time", "escape", "histogram", "muted", "notice", "sparkline", "table", "when"]
+__all__ = [
+    "block",
+    "clock_time",
+    "escape",
+    "histogram",
+    "muted",
+    "notice",
+    "sparkline",
+    "table",
+    "when",
+]
 
+_SPACE: Final = "\u00a0"
 _TEXT: Final = "var(--jp-ui-font-color1, #222)"
 _MUTED: Final = "var(--jp-ui-font-color2, #777)"
 _LINE: Final = "var(--jp-border-color2, #ddd)"
@@ -25,8 +36,17 @@ _HEIGHT: Final = 70
 
 
 def escape(text: object) -> str:
-    """Escape text for HTML."""
-    return html.escape(str(text))
+    """Escape a line of text for HTML: markup, control characters and changes of direction.
+
+    A change of direction could make one job look like another just before it is deleted.
+    """
+    # Plain spaces would be joined, so lists have others.
+    return html.escape(_SPACE.join(map(clean, str(text).split(_SPACE))))
+
+
+def block(text: object) -> str:
+    """Escape text of several lines for HTML."""
+    return "\n".join(map(escape, str(text).expandtabs(4).split("\n")))
 
 
 def muted(text: str) -> str:

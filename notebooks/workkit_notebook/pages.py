@@ -61,7 +61,8 @@ def job_row(record: WaitingJob, now_s: float) -> str:
     job = record.job
     reason = job.undecodable or headline(job.last_err)
     ago = age(now_s - (record.at or 0))
-    line = f"{pad(ago, 8)} {pad(job.name or '-', 18)} {pad(job.id or '-', 26)} {clean(reason)}"
+    name, job_id = clean(job.name) or "-", clean(job.id) or "-"
+    line = f"{pad(ago, 8)} {pad(name, 18)} {pad(job_id, 26)} {clean(reason)}"
     return clip(line, _ROW_CHARS).replace(" ", "\u00a0")  # HTML would join plain spaces
 
 
@@ -98,7 +99,7 @@ def _value(value: object) -> str:
 
 
 def _block(text: str) -> str:
-    return f'<pre style="{_MONO}">{html.escape(text)}</pre>'
+    return f'<pre style="{_MONO}">{html.block(text)}</pre>'
 
 
 def static_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from ipywidgets.widgets.widget import _instances
 from tests.notebooks.conftest import Morgue
 from workkit import Client, Enqueuer, InvalidOption, Job, ServerUnavailable, WorkerPool
 from workkit.snapshot import Snapshot, write_snapshot
-from workkit_notebook import DeadJobs
+from workkit_notebook import DeadJobs, Live
 from workkit_notebook.acting import Acting
-from workkit_notebook.deadset import buckets
+from workkit_notebook.deadset import Buckets
 
 pytestmark = pytest.mark.one_server
 
@@ -108,6 +109,24 @@ def test_a_brush_or_a_slider_filters_by_time(morgue: Morgue, kind: str) -> None:
     assert numbers(view) == ALL
 
 
+def test_a_bar_picks_the_jobs_that_it_counts(morgue: Morgue) -> None:
+    raws = morgue.client.dead_jobs().jobs
+    first = min(dead.died_at for dead in raws)
+    redis: Any = __import__("redis").Redis.from_url(morgue.url)
+    for at, dead in enumerate(raws):  # a bar is one second, and ends where the next one begins
+        redis.zadd(f"{morgue.namespace}:dead", {dead.job.raw: first + (at or 59)})
+    view = DeadJobs(morgue.client)
+    (brush,) = parts(view, "_Part")
+    counts = list(brush.counts)
+    picked = []
+    for at in range(60):
+        brush.index = (at, at + 1)
+        picked.append(len(view.jobs))
+    assert picked == counts
+    assert sum(counts) == len(ALL)
+    assert max(counts) == 1
+
+
 def test_the_histogram_counts_what_matches(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client, query="error:answer")
     (brush,) = parts(view, "_Part")
@@ -150,6 +169,30 @@ def test_a_job_is_shown_in_full_with_escaped_texts(morgue: Morgue) -> None:
     assert "in fetch" in shown
     mark(view)
     assert "Traceback" not in text(view)
+
+
+def test_no_text_from_redis_moves_others_or_changes_their_direction(morgue: Morgue) -> None:
+    odd = "\u202egpj\x1b[31m\x9bK\u2066"
+    job = {
+        "name": f"mail{odd}", "id": f"a{odd}", "t": 1_795_000_000, "args": {f"k{odd}": f"v{odd}"},
+        "fails": 1, "failed_at": 1_795_000_000, "unique": True, "unique_key": f"u{odd}",
+        "err": f"ValueError: no{odd}\n  second line{odd}",
+    }  # fmt: skip
+    redis: Any = __import__("redis").Redis.from_url(morgue.url)
+    redis.zadd(f"{morgue.namespace}:dead", {json.dumps(job): 1_795_000_000})
+    redis.lpush(f"{morgue.namespace}:jobs:mail{odd}", json.dumps(job))
+    redis.sadd(f"{morgue.namespace}:known_jobs", f"mail{odd}")
+    view = DeadJobs(morgue.client, query="error:second", write=True)
+    mark(view, 0)
+    button(view, "Retry").click()
+    live = Live(morgue.client)
+    pages = [page._repr_mimebundle_() for page in (view, live)]
+    texts = [data["text/html"] for data in (p[0] if isinstance(p, tuple) else p for p in pages)]
+    texts += [text(view), text(live), *parts(view, "SelectMultiple")[0].options]
+    texts += [b.description + (b.tooltip or "") for b in parts(view, "Button")]
+    assert all("mail" in shown for shown in texts[:5])
+    assert not [shown for shown in texts if set(shown) & set("\u202e\x1b\x9b\u2066")]
+    assert "\n  second line\\u202egpj" in text(view)
 
 
 def test_junk_is_shown_with_its_reason(morgue: Morgue) -> None:
@@ -357,8 +400,14 @@ def test_nothing_can_be_done_with_a_list_that_could_not_be_read_again(
         button(view, "Read again").click()
     assert view.selected() == []
     assert button(view, "Retry").disabled
+    view.query = "args.n:>20"  # an old list can be filtered, and is still said to be old
+    assert numbers(view) == [21, 24, 27, 28, 30]
+    assert "the list is old" in text(view)
+    assert button(view, "What differs").disabled
+    view.query = ""
     button(view, "Read again").click()
     assert len(view.selected()) == len(ALL)
+    assert "the list is old" not in text(view)
 
 
 def test_the_view_is_read_only_by_default(morgue: Morgue) -> None:
@@ -434,6 +483,6 @@ def test_cancel_and_another_selection_close_the_preview(morgue: Morgue) -> None:
 
 
 def test_times_are_counted_in_buckets_of_equal_width() -> None:
-    assert buckets([0, 1, 9, 10, 19, 20, -1], 0, 19, 2) == [3, 2]
-    assert buckets([], 0, 0, 3) == [0, 0, 0]
-    assert buckets([5, 5], 5, 5, 4) == [2, 0, 0, 0]
+    assert Buckets(0, 19, 2).counts([0, 1, 9, 10, 19, 20, -1]) == [3, 2]
+    assert Buckets(0, 0, 3).counts([]) == [0, 0, 0]
+    assert Buckets(5, 5, 4).counts([5, 5]) == [2, 0, 0, 0]
