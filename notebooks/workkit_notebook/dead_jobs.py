@@ -390,4 +390,6 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self.wait()
         rows, dead = self._rows, self._dead
         shown = [dead.shown(row) for row in rows[:STATIC_ROWS]]
-        return static_page(self._head.value, dead.groups(rows), shown, len(rows), dead.now_s)
+        sought = html.muted(f"filter: {self.query}") if self.query else ""
+        head = [self._head.value, self._trouble.value, sought, self._span.value]
+        return static_page(head, dead.groups(rows), shown, len(rows), dead)

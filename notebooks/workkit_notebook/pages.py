@@ -10,6 +10,7 @@ from workkit.admin.grouping import ErrorGroup
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.text import age, clean, clip, headline, pad
 from workkit_notebook import html
+from workkit_notebook.deadset import DeadSet
 from workkit_notebook.extra import widgets
 
 __all__ = ["STATIC_ROWS", "group_head", "group_line", "job_page", "job_row", "static_page"]
@@ -103,13 +104,22 @@ def _block(text: str) -> str:
 
 
 def static_page(
-    head: str,
+    head: Sequence[str],
     groups: Sequence[ErrorGroup],
     rows: Sequence[WaitingJob],
-    total: int,
-    now_s: float,
+    matching: int,
+    dead: DeadSet,
 ) -> str:
-    """Return a page without widgets, for readers without a kernel; `total` counts all jobs."""
+    """Return a page without widgets, for readers without a kernel.
+
+    Args:
+        head: What is said first, as HTML: of the jobs, of what is wrong, and of the filter.
+        groups: The groups of the jobs that match.
+        rows: Those that are listed.
+        matching: How many match.
+        dead: All jobs.
+    """
+    now_s = dead.now_s
     grouped = html.table(
         ("jobs", "last day", "last", "failure"),
         [
@@ -121,7 +131,7 @@ def static_page(
             )
             for group in groups
         ],
-        "no dead jobs",
+        "none of them matches" if dead.records else "no dead jobs",
     )
     listed = html.table(
         ("died", "name", "id", "error"),
@@ -137,6 +147,7 @@ def static_page(
             for record in rows
         ],
     )
-    more = total - len(rows)
+    more = matching - len(rows)
     rest = html.muted(f"and {more:,} more") if more > 0 else ""
-    return f"<div>{head}{grouped}<br>{listed}{rest}</div>"
+    told = "<br>".join(line for line in head if line)
+    return f"<div>{told}<br>{grouped}<br>{listed}{rest}</div>"

@@ -241,6 +241,19 @@ def test_where_no_kernel_runs_it_is_a_page(morgue: Morgue) -> None:
     assert "<script" not in page
 
 
+def test_a_page_says_what_it_was_filtered_by(morgue: Morgue) -> None:
+    def page(query: str) -> str:
+        return str(DeadJobs(morgue.client, query=query)._repr_mimebundle_()["text/html"])
+
+    assert "filter: args.n:&lt;10" in page("args.n:<10")
+    assert "filter:" not in page("")
+    assert "none of them matches" in page("args.n:99")
+    assert "unknown field &#x27;nothing&#x27;" in page("nothing:such")
+    for query in ("args.n:99", "nothing:such"):
+        assert "<b>13 dead jobs</b>" in page(query)
+        assert "no dead jobs" not in page(query)
+
+
 def test_a_lost_server_is_reported_and_the_view_stays(
     morgue: Morgue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

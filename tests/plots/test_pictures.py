@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib import cbook
 from matplotlib.dates import date2num
 from matplotlib.patches import StepPatch
@@ -24,6 +26,7 @@ from tests.support.queueing import history_of, lognormal, queue
 from workkit import InvalidOption, frames, plots
 from workkit.frames import Gap
 from workkit.frames.schema import empty
+from workkit.plots.picture import distinct
 
 Draw = Callable[[Any], Any]
 OF_HISTORY: Final[dict[str, Draw]] = {
@@ -353,7 +356,94 @@ def test_deploys_and_slots_are_marked() -> None:
     assert "long ago" not in " ".join(words(axes.figure))
 
 
+def test_labels_of_marks_do_not_cover_each_other() -> None:
+    releases = [plots.Mark(BEGIN_S + 60 * n, f"2026.11.30-rc1+build.{n}") for n in range(40)]
+    far = plots.Mark(BEGIN_S + 7 * 3_600, "restart")
+    picture: Any = plots.throughput(day(), marks=[far, *releases, far])
+    picture._repr_png_()
+    axes = picture.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not [
+        (one, other)
+        for at, one in enumerate(boxes)
+        for other in boxes[:at]
+        if one.padded(-1).overlaps(other.padded(-1))
+    ]
+    told = [text.get_text().strip() for text in axes.texts]
+    assert told[0].endswith("build.0")
+    assert told.count("restart") == 2
+    assert len([line for line in axes.lines if line.get_linestyle() == ":"]) == 42
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        (["mail", "report"], ["mail", "report"]),
+        (["x" * 30 + "1", "x" * 30 + "2"], ["xxxxx…xxxxxxxxxxxxx1", "xxxxx…xxxxxxxxxxxxx2"]),
+        (["v" * 30 + "1" + "x" * 30, "v" * 90], ["vvvvv…1xxxxxxxxxxxx…", "vvvvv…vvvvvvvvvvvvv…"]),
+        (["作業" * 20 + "a", "作業" * 20 + "b"], ["作業…業作業作業作業a", "作業…業作業作業作業b"]),
+        (["KeyError: 'a'", "KeyError: 'a'"], ["KeyError: 'a'", "KeyError: 'a' #2"]),
+        (["x", "x", "x #2"], ["x", "x #2", "x #2 #2"]),
+        (["$" * 3], [r"\$\$\$"]),
+        ([], []),
+    ],
+)
+def test_labels_that_are_cut_still_differ(texts: list[str], shown: list[str]) -> None:
+    assert distinct(texts, 20) == shown
+
+
+@given(texts=st.lists(st.text(max_size=40), max_size=8), columns=st.integers(1, 30))
+def test_no_two_labels_look_alike(texts: list[str], columns: int) -> None:
+    shown = distinct(texts, columns)
+    assert len(set(shown)) == len(shown) == len(texts)
+
+
+@pytest.mark.parametrize("name", ["throughput", "latency_histogram", "concurrency", "queue_depth"])
+def test_names_that_begin_alike_are_told_apart(name: str) -> None:
+    frame = jobs(*[(n, n, n + 1) for n in range(6)], name=[
+        f"reports.quarterly.invoices.customers.{kind}" for kind in ("send", "make", "print")
+    ] * 2)  # fmt: skip
+    draw: Any = OF_HISTORY[name]
+    shown = words(draw(frame, **({"by": "name"} if name == "throughput" else {})))
+    for kind in ("send", "make", "print"):
+        assert any(text.endswith(f".{kind}") for text in shown)
+
+
+@pytest.mark.parametrize("name", ["workers", "utilisation"])
+def test_hosts_that_begin_alike_are_told_apart(name: str) -> None:
+    hosts = [f"checkout-worker-7d9f8b6c5-{tail}" for tail in ("x2k4p", "q8zzt")]
+    frame = jobs((0, 0, 1), (1, 1, 2), host=hosts, worker_id=["aa", "bb"])
+    shown = " ".join(words(OF_HISTORY[name](frame)))
+    assert "x2k4p" in shown
+    assert "q8zzt" in shown
+
+
+def test_kinds_of_errors_with_equal_texts_are_told_apart() -> None:
+    frame = jobs((0, 0, 5), (0, 0, 6), outcome="dead", fingerprint=["a", "b"], error="A: x")
+    assert legend_of(axes_of(plots.errors(frame))[0])[:2] == ["A: x (1)", "A: x #2 (1)"]
+
+
 # Jobs, workers, spreads
+
+
+def test_the_last_bar_of_a_long_time_is_inside_the_picture() -> None:
+    axes = axes_of(plots.workers(jobs((0, 0, 1), (86_400, 86_400, 86_401))))[0]
+    low, high = axes.get_xlim()
+    assert low < time(0)
+    assert high > time(86_401)
+
+
+def test_bars_that_look_longer_than_they_are_are_confessed() -> None:
+    short = jobs((0, 0, 1), (1, 1, 2), (70_000, 70_000, 70_001))
+    label = axes_of(plots.workers(short))[0].get_xlabel()
+    assert label == "time (UTC); bars are at least 1.67 min wide"
+    assert axes_of(plots.workers(jobs((0, 0, 1), (1, 1, 2))))[0].get_xlabel() == "time (UTC)"
+
+
+def test_a_ladder_without_retries_says_so() -> None:
+    assert "no job was tried again" in words(plots.retry_ladder(jobs((0, 0, 1))))
+    tried = jobs((0, 0, 1), (5, 5, 6), job_id="a", outcome=["retry", "done"], fails=1)
+    assert "no job was tried again" not in words(plots.retry_ladder(tried))
 
 
 def test_the_waterfall_of_a_job_shows_waits_runs_and_errors() -> None:

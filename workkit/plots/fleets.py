@@ -20,6 +20,7 @@ from workkit.plots.picture import (
     OUTCOMES,
     Picture,
     about,
+    distinct,
     legend,
     look,
     new,
@@ -36,6 +37,8 @@ __all__ = ["attempts", "utilisation", "workers"]
 _ROW_IN: Final = 0.26
 _MOST_ROWS: Final = 40
 _MOST_BARS: Final = 20_000
+#: About how many pixels the time axis of a Gantt chart has, and how narrow a bar can be.
+_PIXELS: Final = 700
 _WAIT: Final = "#d0d0d0"
 #: The share of the axis that a text beside a bar needs.
 _ROOM: Final = 0.55
@@ -169,8 +172,10 @@ def workers(
             starts, ends = numbers(bars["started_at"]), numbers(bars["finished_at"])
             level = bars["worker_id"].map(place).to_numpy(dtype=float)
             _bars(axes, starts, ends, level, OUTCOMES[str(outcome)])
+        hosts = list(chosen["host"].astype("object").where(chosen["host"].notna(), NONE).unique())
+        host_words = dict(zip(hosts, distinct(hosts, 18), strict=True))
         words = [
-            f"{NONE if pd.isna(row.host) else plain(row.host, 14)} {plain(worker, 8)}"
+            f"{host_words[NONE if pd.isna(row.host) else row.host]} {plain(worker, 8)}"
             for worker, row in zip(chosen.index, chosen.itertuples(), strict=True)
         ]
         axes.set_yticks(range(len(place)), words, fontsize=7.5)
@@ -180,7 +185,11 @@ def workers(
         axes.set_title(", ".join([title, *few]))
         axes.set_ylabel("worker")
         first, end = extent(shown, shown, "started_at")
-        time_axis(axes, tz, first, end)
+        edge = (end - first) / 200  # a bar at the very end is still to be seen
+        time_axis(axes, tz, first - edge, end + edge)
+        least_s = (end - first).total_seconds() / _PIXELS
+        if (shown["run"].dt.total_seconds() < least_s).any():
+            axes.set_xlabel(f"{axes.get_xlabel()}; bars are at least {span_text(least_s)} wide")
         axes.grid(visible=False, axis="y")
         draw_marks(axes, marks)
         _outcome_legend(axes, shown["outcome"])
@@ -250,7 +259,7 @@ def utilisation(
             at, np.arange(len(chosen) + 1) - 0.5, np.ma.masked_invalid(shares * 100),
             cmap="cividis", vmin=0, vmax=100,
         )  # fmt: skip
-        axes.set_yticks(range(len(chosen)), [plain(label, 24) for label in chosen], fontsize=8)
+        axes.set_yticks(range(len(chosen)), distinct(chosen, 24), fontsize=8)
         axes.set_ylim(len(chosen) - 0.5, -0.5)
         axes.grid(visible=False)
         few = f", the {len(chosen)} busiest of {len(busiest)}" if len(busiest) > len(chosen) else ""

@@ -8,18 +8,25 @@ from typing import Any, Final, Literal
 
 from workkit.core.job import PERIODIC
 from workkit.core.options import shown
+from workkit.core.text import width
 from workkit.errors import InvalidOption
 from workkit.frames.archive_files import Gap
 from workkit.frames.extra import pd
 from workkit.frames.schema import conform
 from workkit.frames.times import Time, moment
 from workkit.plots.extra import lines, patches
-from workkit.plots.picture import numbers, plain
+from workkit.plots.picture import distinct, numbers
 
 __all__ = ["Mark", "cron_marks", "deploy_marks", "draw_gaps", "draw_marks", "missing"]
 
-#: More labels than this cover each other.
-_MOST_LABELS: Final = 12
+#: Labels that would cover each other are in rows below each other; what has no room has no label.
+_ROWS: Final = 3
+_ROW_POINTS: Final = 11
+_LABEL_COLUMNS: Final = 20
+#: About the share of the axis that a character of a label takes.
+_COLUMN: Final = 0.0095
+#: Beyond this share of the axis, a label is on the left of its line.
+_TO_THE_LEFT: Final = 0.85
 _CRON: Final = "#56B4E9"
 _DEPLOY: Final = "#444444"
 
@@ -82,7 +89,7 @@ def draw_marks(axes: Any, marks: Sequence[Mark]) -> list[tuple[Any, str]]:
         raise InvalidOption(f"marks must be several, such as [Mark(...)], not {shown(marks)}")
     low, high = axes.get_xlim()
     across = axes.get_xaxis_transform()
-    slots, labels = [], 0
+    slots, lined = [], []
     for mark in marks:
         if not isinstance(mark, Mark):
             raise InvalidOption(f"marks must be of Mark, as from deploy_marks, not {mark!r}")
@@ -91,23 +98,40 @@ def draw_marks(axes: Any, marks: Sequence[Mark]) -> list[tuple[Any, str]]:
             continue
         if mark.kind == "cron":
             slots.append(at)
-            continue
+        else:
+            lined.append((at, mark))
+    lined.sort(key=lambda each: float(each[0]))
+    for at, mark in lined:
         line = "--" if mark.kind == "deploy" else ":"
         axes.axvline(at, color=_DEPLOY, linestyle=line, linewidth=1, zorder=3)
-        labels += 1
-        if labels <= _MOST_LABELS:
-            right = at > low + (high - low) * 0.85
-            axes.text(
-                at, 0.97, f" {plain(mark.label, 20)} ", ha="right" if right else "left", va="top",
-                fontsize=8, color=_DEPLOY, transform=across, zorder=6,
-                bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5},
-            )  # fmt: skip
+    _draw_labels(axes, [((at - low) / (high - low), at, mark.label) for at, mark in lined])
     if not slots:
         return []
     axes.plot(slots, [0.0] * len(slots), "|", color=_CRON, markersize=9, markeredgewidth=1.4,
               transform=across, clip_on=False, zorder=4)  # fmt: skip
     handle = lines.Line2D([], [], color=_CRON, marker="|", linestyle="none")
     return [(handle, "cron slot")]
+
+
+def _draw_labels(axes: Any, lined: Sequence[tuple[float, float, str]]) -> None:
+    """Write labels beside lines where there is room: their place from 0 to 1, time and text."""
+    texts = list(dict.fromkeys(label for _, _, label in lined))
+    words = dict(zip(texts, distinct(texts, _LABEL_COLUMNS), strict=True))
+    taken = [0.0] * _ROWS
+    for place, at, label in lined:
+        word = f" {words[label]} "
+        right = place > _TO_THE_LEFT
+        begin = place - (_COLUMN * width(word) if right else 0)
+        row = next((row for row in range(_ROWS) if taken[row] <= begin), None)
+        if row is None:
+            continue
+        taken[row] = begin + _COLUMN * width(word)
+        axes.annotate(
+            word, (at, 0.97), xycoords=axes.get_xaxis_transform(), xytext=(0, -_ROW_POINTS * row),
+            textcoords="offset points", ha="right" if right else "left", va="top", fontsize=8,
+            color=_DEPLOY, zorder=6,
+            bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5},
+        )  # fmt: skip
 
 
 def missing(history: Any, gaps: Sequence[Gap]) -> list[tuple[Any, Any]]:

@@ -31,6 +31,7 @@ from workkit.plots.picture import (
     about,
     colours,
     count_axis,
+    distinct,
     legend,
     look,
     new,
@@ -104,7 +105,7 @@ def _stacked(
     base = np.zeros(len(at) - 1)
     chosen = colours([label for label in labels if label != OTHERS_LABEL])
     items = []
-    for label in labels:
+    for label, word in zip(labels, distinct(labels, 26), strict=True):
         ended = times[(texts == label).to_numpy()]
         counts, _ = np.histogram(seconds(ended), bins=spans.edges_s)
         colour = chosen.get(label, OTHERS)
@@ -112,7 +113,7 @@ def _stacked(
             at[:-1], counts, width=np.diff(at), bottom=base, align="edge", color=colour, linewidth=0
         )
         base = base + counts
-        items.append((bars, plain(label, 26)))
+        items.append((bars, word))
     return items
 
 
@@ -209,17 +210,17 @@ def concurrency(
     at = numbers(spans.times)
     with look():
         picture, every = new(1.1 + 0.75 * len(labels), len(labels), sharex=True, squeeze=False)
-        for axes, label in zip(every[:, 0], labels, strict=True):
+        for axes, label, text in zip(every[:, 0], labels, distinct(labels, 30), strict=True):
             column = ran["name"] if label in further else texts
             mine = ran[(column == label).to_numpy()]
             most = most_at_once(
                 seconds(mine["started_at"]), seconds(mine["finished_at"]), spans.edges_s
             )
             axes.stairs(most, at, fill=True, color=chosen.get(label, OTHERS), linewidth=0)
-            limit, word = given.get(label), plain(label, 30)
+            limit, word = given.get(label), text
             if limit is not None:
                 axes.axhline(limit, color="#222222", linestyle="--", linewidth=1)
-                word = f"{word} (limit {limit:,})"
+                word = f"{text} (limit {limit:,})"
             axes.set_title(word, fontsize=9, pad=2)
             axes.set_ylim(0, max(most.max(), limit or 0, 1) * 1.15)
             axes.yaxis.set_major_locator(ticker.MaxNLocator(3, integer=True))
@@ -262,7 +263,7 @@ def queue_depth(
     with look():
         picture, (axes, flow) = new(4.6, 2, sharex=True, height_ratios=(3, 2))
         base, items = np.zeros(len(at) - 1), []
-        for label in labels:
+        for label, word in zip(labels, distinct(labels, 26), strict=True):
             mine = ran[(texts == label).to_numpy()]
             came = seconds(mine["enqueued_at"])
             left = np.maximum(seconds(mine["started_at"]), came)  # clocks of two hosts differ
@@ -270,7 +271,7 @@ def queue_depth(
             colour = chosen.get(label, OTHERS)
             axes.stairs(base + mean, at, baseline=base, fill=True, color=colour, linewidth=0)
             base = base + mean
-            items.append((patches.Patch(color=colour), plain(label, 26)))
+            items.append((patches.Patch(color=colour), word))
         axes.set(title=title, ylabel=f"jobs, mean of {spans.step}", ylim=(0, None))
         time_axis(axes, tz, spans.times[0], spans.times[-1])
         legend(axes, items + draw_marks(axes, marks))
@@ -321,11 +322,16 @@ def errors(
         picture, axes = new()
         items = _stacked(axes, failed["finished_at"], texts, labels, spans)
         top = axes.get_ylim()[1]
+        of_kind = [failed[(texts == kind).to_numpy()].sort_values("finished_at") for kind in labels]
+        examples = [mine["error"].dropna() for mine in of_kind]
+        words = distinct(
+            [
+                example.iloc[0] if len(example) and kind != OTHERS_LABEL else kind
+                for example, kind in zip(examples, labels, strict=True)
+            ]
+        )
         named = []
-        for (bars, label), kind in zip(items, labels, strict=True):
-            mine = failed[(texts == kind).to_numpy()].sort_values("finished_at")
-            example = mine["error"].dropna()
-            word = plain(example.iloc[0]) if len(example) and kind != OTHERS_LABEL else label
+        for (bars, _), kind, word, mine in zip(items, labels, words, of_kind, strict=True):
             named.append((bars, f"{word} ({len(mine):,})"))
             if kind != OTHERS_LABEL:
                 axes.plot(

@@ -10,14 +10,15 @@ import io
 import os
 import warnings
 import zoneinfo
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from workkit.core.outcomes import OUTCOMES as KNOWN
-from workkit.core.text import clean, clip
+from workkit.core.text import clean, clip, width
 from workkit.core.whole_file import whole_path
 from workkit.errors import InvalidOption
 from workkit.frames.extra import np, pd
@@ -31,6 +32,7 @@ __all__ = [
     "about",
     "colours",
     "count_axis",
+    "distinct",
     "legend",
     "look",
     "new",
@@ -142,8 +144,54 @@ def new(height_in: float = 3.2, rows: int = 1, **options: Any) -> tuple[Picture,
 
 def plain(text: object, columns: int = _LABEL_COLUMNS) -> str:
     """Return text from Redis as a picture can show it: one line, no formula, not too long."""
-    shown = clip(clean(str(text)), columns)
-    return shown.replace("$", r"\$")
+    return _no_formula(clip(clean(str(text)), columns))
+
+
+def _no_formula(text: str) -> str:
+    return text.replace("$", r"\$")
+
+
+def distinct(texts: Sequence[object], columns: int = _LABEL_COLUMNS) -> list[str]:
+    """Return texts of one picture as `plain` does, but so that no two of them look alike.
+
+    Long texts often begin alike: names of modules, of hosts in a cluster, of releases. Those that
+    would be cut to the same show their beginning and what is different. What is equal is numbered.
+    """
+    lines = [clean(str(text)) for text in texts]
+    shown = [clip(line, columns) for line in lines]
+    for _ in lines:  # of several that look alike, some may begin alike for longer
+        alike: dict[str, set[str]] = {}
+        for label, line in zip(shown, lines, strict=True):
+            alike.setdefault(label, set()).add(line)
+        ways = {line: group for group in alike.values() if len(group) > 1 for line in group}
+        if not ways:
+            break
+        shown = [
+            _ends(line, _differ(ways[line]), columns) if line in ways else label
+            for line, label in zip(lines, shown, strict=True)
+        ]
+    told: dict[str, None] = {}
+    for label in shown:
+        ways_to_tell = (f"{label} #{number}" if number > 1 else label for number in count(1))
+        told[next(way for way in ways_to_tell if way not in told)] = None
+    return [_no_formula(label) for label in told]
+
+
+def _differ(lines: Collection[str]) -> int:
+    """Return how many characters all lines have in common at their beginning."""
+    first, last = min(lines), max(lines)
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(last)))
+
+
+def _ends(line: str, differs: int, columns: int) -> str:
+    """Return the beginning of a text, and as much from where it differs as there is room for."""
+    head = clip(line, max(columns // 3, 2))
+    room = max(columns - width(head), 1)
+    begin = len(line)
+    while begin and width(line[begin - 1 :]) <= room:
+        begin -= 1
+    return head + clip(line[min(begin, differs) :], room)
 
 
 def nothing(why: str, title: str) -> Picture:

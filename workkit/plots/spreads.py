@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workkit.core.outcomes import OUTCOMES as KNOWN
+from workkit.core.text import counted
 from workkit.errors import InvalidOption
 from workkit.frames.capacity import Capacity
 from workkit.frames.checks import check_quantiles
@@ -22,6 +23,7 @@ from workkit.plots.picture import (
     about,
     colours,
     count_axis,
+    distinct,
     legend,
     look,
     new,
@@ -69,14 +71,16 @@ def latency_histogram(history: Any, *, by: str = "name") -> Picture:
             both, spans.items(), ("waits", "run times"), strict=True
         ):
             items = []
-            for label in labels:
+            for label, shown in zip(labels, distinct(labels, 26), strict=True):
                 counts, _ = np.histogram(values[(texts == label).to_numpy()].dropna(), bins=bins)
                 colour = chosen.get(label, OTHERS)
                 steps = axes.stairs(counts, bins, color=colour, linewidth=1.5)
-                items.append((steps, plain(label, 26)))
+                items.append((steps, shown))
             unknown = int(ran[column].isna().sum())
             more = f"; {unknown:,} unknown" if unknown else ""
-            axes.set_title(f"{word.capitalize()} of {len(ran):,} executions by {plain(by)}{more}")
+            axes.set_title(
+                f"{word.capitalize()} of {counted(len(ran), 'execution')} by {plain(by)}{more}"
+            )
             axes.set(ylabel="executions", ylim=(0, None))
             count_axis(axes.yaxis)
             axes.set_xlim(bins[0], bins[-1])
@@ -142,6 +146,12 @@ def retry_ladder(history: Any, *, name: str | None = None) -> Picture:
                 color=PALETTE[0], capsize=4, markersize=5,
             )  # fmt: skip
             span_axis(delays.yaxis)
+        else:
+            delays.set_yticks([])
+            delays.text(
+                0.5, 0.5, "no job was tried again", ha="center", va="center", color="#555555",
+                transform=delays.transAxes,
+            )  # fmt: skip
         delays.set_title("Delay since the attempt before: median, 10 % to 90 %")
         more = f" ({_TRIES}: {_TRIES} or more)" if last == _TRIES else ""
         delays.set(xlabel=f"attempt{more}", ylabel="delay", xlim=(0.4, last + 0.6))
