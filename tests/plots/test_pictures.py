@@ -465,6 +465,15 @@ def test_what_stands_beside_an_attempt_stays_within_the_axes() -> None:
         jobs((0, 10, 200), job_id="a", error="OSError: no"),
         jobs((0, 190, 200), job_id="a", error="OSError: no"),
         jobs((0, 1, 90), (90, 91, 200), job_id="a", error="OSError: no"),
+        jobs(
+            *[(at, at, at + 1) for at in range(0, 201, 10)],
+            job_id="a",
+            fails=1,
+            outcome="retry",
+            host="checkout-worker-7d9f8b6c5-x2k4p",
+            error="ConnectionRefusedError: " + "w" * 90,
+        ),
+        jobs((0, 2, 3), (100, 100, 190), (198, 199, 200), job_id="a", error="W" * 90),
     ):
         picture = plots.attempts(frame)
         axes = axes_of(picture)[0]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from workkit.core.options import shown
 from workkit.core.outcomes import OUTCOMES as KNOWN
+from workkit.core.text import clip, width
 from workkit.errors import InvalidOption
 from workkit.frames.checks import check_count
 from workkit.frames.extra import np, pd
@@ -37,11 +38,11 @@ __all__ = ["attempts", "utilisation", "workers"]
 _ROW_IN: Final = 0.26
 _MOST_ROWS: Final = 40
 _MOST_BARS: Final = 20_000
-#: About how many pixels the time axis of a Gantt chart has, and how narrow a bar can be.
+#: About how many pixels a time axis has beside a legend.
 _PIXELS: Final = 700
 _WAIT: Final = "#d0d0d0"
-#: The share of the axis that a text beside a bar needs.
-_ROOM: Final = 0.55
+#: The least share of the axis in which a text beside a bar says something.
+_LEAST_ROOM: Final = 0.3
 _BY: Final = ("host", "pool_id", "worker_id")
 
 
@@ -78,9 +79,9 @@ def attempts(history: Any, job_id: str | None = None, *, tz: str = "UTC") -> Pic
         picture, axes = new(1.0 + max(len(last), 2) * _ROW_IN)
         for at, row in enumerate(last.itertuples()):
             axes.broken_barh([(waits[at], starts[at] - waits[at])], (at - 0.3, 0.6), color=_WAIT)
-            width = max(ends[at] - starts[at], least)
-            axes.broken_barh([(starts[at], width)], (at - 0.3, 0.6), color=OUTCOMES[row.outcome])
-            _tell(axes, _told(row), at, (waits[at], starts[at], starts[at] + width), (low, high))
+            runs = max(ends[at] - starts[at], least)
+            axes.broken_barh([(starts[at], runs)], (at - 0.3, 0.6), color=OUTCOMES[row.outcome])
+            _tell(axes, _told(row), at, (waits[at], starts[at], starts[at] + runs), (low, high))
         axes.set_yticks(range(len(last)), [str(number) for number in last["attempt"]])
         axes.set_ylim(len(last) - 0.4, -0.6)
         few = f", the last {len(last)} of {len(rows)}" if len(rows) > len(last) else ""
@@ -105,18 +106,31 @@ def _tell(
         span: The first and the last time of all attempts.
     """
     begin, start, end = ((one - span[0]) / (span[1] - span[0]) for one in bar)
-    if end <= _ROOM:
-        place, offset, side = bar[2], 4, "left"
-    elif begin >= 1 - _ROOM:
-        place, offset, side = bar[0], -4, "right"
+    need, right, left = _share_of(axes, text), 1 - end, begin
+    if need <= right or (need > left and right >= max(left, _LEAST_ROOM)):
+        place, offset, side, room = bar[2], 4, "left", right
+    elif left >= min(need, _LEAST_ROOM):
+        place, offset, side, room = bar[0], -4, "right", left
+    elif 1 - start >= end:
+        place, offset, side, room = bar[1], 4, "left", 1 - start
     else:
-        place, offset, side = (bar[1], 4, "left") if start <= _ROOM else (bar[2], -4, "right")
+        place, offset, side, room = bar[2], -4, "right", end
+    if need > room:
+        text = clip(text, max(int(width(text) * room / need) - 1, 1))
     on_it = (offset > 0 and place == bar[1]) or (offset < 0 and place == bar[2])
     back = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5} if on_it else None
     axes.annotate(
         text, (place, at), xytext=(offset, 0), textcoords="offset points", va="center", ha=side,
         fontsize=8, annotation_clip=True, bbox=back,
     )  # fmt: skip
+
+
+def _share_of(axes: Any, text: str) -> float:
+    """Return the share of the axis that a text beside a bar takes."""
+    probe = axes.text(0, 0, text, fontsize=8)
+    box = probe.get_window_extent()
+    probe.remove()
+    return float(box.width) / _PIXELS
 
 
 def _told(row: Any) -> str:
