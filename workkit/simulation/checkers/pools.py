@@ -38,8 +38,9 @@ _ROUNDING_S: Final = 0.001
 class ForgottenPoolsHoldNothing(Checker):
     """A pool that leaves, or is removed after its death, holds no jobs and no locks.
 
-    Nor are the workers of a dead pool observed any more. A pool that stops by itself, and has had
-    no fault, has given back what it held.
+    With the first of its jobs, a dead pool loses its fence: if it lives, it may not go on. Nor are
+    the workers of a dead pool observed any more. A pool that stops by itself, and has had no fault,
+    has given back what it held.
     """
 
     rule = "a forgotten pool holds nothing"
@@ -57,13 +58,21 @@ class ForgottenPoolsHoldNothing(Checker):
                 self.violated(f"{pool} has stopped and holds it", held.job_id)
 
     def changed(self, change: RedisChange) -> None:
-        """Look at a pool that is removed."""
+        """Look at a pool that is removed, and at one that loses jobs."""
+        if change.command == "reap" and change.moves:
+            self._loses(str(keys_and_args(change.sent)[1][0]), change.moves[0].job_id)
         if change.command == "register":
             pool_id = str(keys_and_args(change.sent)[1][0])
             ids = self.scene.read("HGET", self.scene.keys.pool(pool_id), "worker_ids") or b""
             self._workers[pool_id] = ids.decode().split(",")
-        if change.command not in {"forget", "leave"}:
-            return
+        if change.command in {"forget", "leave"}:
+            self._removed(change)
+
+    def _loses(self, pool_id: str, job_id: str) -> None:
+        if self.scene.read("HEXISTS", self.scene.keys.pool(pool_id), "fence"):
+            self.violated(f"pool {pool_id[-6:]} loses it, and keeps its fence", job_id)
+
+    def _removed(self, change: RedisChange) -> None:
         scene = self.scene
         pool_id = str(keys_and_args(change.sent)[1][0])
         if scene.read("SISMEMBER", scene.keys.worker_pools, pool_id):

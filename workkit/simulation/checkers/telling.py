@@ -17,7 +17,13 @@ from workkit.simulation.checkers.accounts import (
     Processes,
 )
 from workkit.simulation.checkers.base import Checker
-from workkit.simulation.checkers.moves import MISCOUNTED, HandlerRun, Move, RedisChange
+from workkit.simulation.checkers.moves import (
+    MISCOUNTED,
+    RESTORED,
+    HandlerRun,
+    Move,
+    RedisChange,
+)
 from workkit.store.calls.layout import keys_and_args
 
 __all__ = ["HooksAreCalled", "ObservationsAreTrue", "ObserversHear"]
@@ -274,13 +280,18 @@ class ObservationsAreTrue(Checker):
         for move in change.moves:
             if move.left("in progress"):
                 self._taken(move)
-        if change.command in _REWRITING:  # the key is between two versions
-            return
+        if change.command == RESTORED:  # what was removed a moment ago may stand there again
+            self._idle.clear()
         now_s = scene.now_s()
-        if now_s < self._next_s:
-            return
-        self._next_s = now_s + _EVERY_S
-        slow_s = 10 * scene.conditions.slowness_s()
+        # Some commands leave a key between two versions.
+        if change.command not in _REWRITING and now_s >= self._next_s:
+            self._next_s = now_s + _EVERY_S
+            slow_s = 10 * scene.conditions.slowness_s()
+            self._look_at_running(now_s, slow_s)
+            self._look_at_idle(now_s, slow_s)
+
+    def _look_at_running(self, now_s: float, slow_s: float) -> None:
+        scene = self.scene
         for run in scene.running.values():
             if run.number not in self._since:
                 continue
@@ -300,7 +311,6 @@ class ObservationsAreTrue(Checker):
                 )
             self._look_at_args(run)
             self._look_at_checkin(run, now_s, slow_s)
-        self._look_at_idle(now_s, slow_s)
 
     def _look_at_idle(self, now_s: float, slow_s: float) -> None:
         # A handler that was given up may end while another one has its place.
