@@ -123,3 +123,11 @@ def _largest_file(most_bytes: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_name_that_the_system_refuses_is_named_with_the_reason(tmp_path: Path) -> None:
+    name = "n" * 300
+    refused = pytest.raises(InvalidOption, match=f"{name} cannot be written: ")
+    with refused, whole_file(tmp_path / name):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -36,10 +36,10 @@ def whole_path(path: str | os.PathLike[str], mode: int = 0o600) -> Iterator[Path
             missing or not writable, or the disk is full.
     """
     named = Path(path)
-    target = Path(os.path.realpath(named))
-    if target.exists() and not target.is_file():
-        raise InvalidOption(f"{named} is not a regular file, so it cannot be replaced")
     with _explained(named):
+        target = Path(os.path.realpath(named))
+        if target.exists() and not target.is_file():
+            raise InvalidOption(f"{named} is not a regular file, so it cannot be replaced")
         mode = target.stat().st_mode & 0o777 if target.exists() else mode
         handle, made = tempfile.mkstemp(".partial", f".{target.name[:_NAME_CHARS]}.", target.parent)
         partial = Path(made)
