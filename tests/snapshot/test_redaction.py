@@ -198,6 +198,30 @@ def test_the_hash_of_a_unique_key_cannot_be_looked_up() -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"password": SECRET, "n": 1},
+        {"user": {"api-token": [SECRET]}},
+        {"argv": ["mysql", "--password", SECRET]},
+        {"url": f"postgres://app:{SECRET}@db/x"},
+    ],
+    ids=lambda key: next(iter(key)),
+)
+def test_a_secret_that_only_the_unique_key_has_is_removed(key: Any) -> None:
+    raw = raw_job(
+        "x",
+        args={"note": f"for {SECRET}"},
+        unique=True,
+        unique_key=f"{{ns}}:unique:mail:{json.dumps(key)}\n",
+    )
+    clean = Redaction().job(raw)
+    assert SECRET.encode() not in clean
+    assert wire.decode(clean).unique_key.startswith("redacted:")
+    plain = raw_job("x", args={"n": 1}, unique=True, unique_key='ns:unique:mail:{"n":1}\n')
+    assert Redaction().job(plain) == plain
+
+
 def test_history_loses_what_its_job_loses_also_without_args(
     stage: ClientStage, tmp_path: Path
 ) -> None:

@@ -112,7 +112,8 @@ class Redaction:
         told = fields.get("err", msgspec.Raw(b"null"))
         gone: set[str] = set()
         clean, error = self._clean(args, gone), msgspec.Raw(self._clean(bytes(told), gone))
-        if clean == args and error == told:
+        key = self._key_left(job, gone)
+        if clean == args and error == told and key == job.unique_key:
             return raw
         if job.id in self._history_of:
             self._values_of[job.id] = frozenset(gone)
@@ -124,9 +125,21 @@ class Redaction:
         if "err" in fields and fields["err"] != told and len(self._kinds) < _MOST_KINDS:
             left = _text_of(fields["err"])
             self._kinds[fingerprint(job.last_err)] = fingerprint(left or "")
-        if job.unique_key and bytes(fields["args"]) != args:
+        if job.unique_key and (
+            bytes(fields["args"]) != args or without(key, gone) != job.unique_key
+        ):
             fields["unique_key"] = msgspec.Raw(_encode(self._hashed(job.unique_key)))
         return _encode(fields)
+
+    def _key_left(self, job: wire.Job, gone: set[str]) -> str:
+        """Return a unique key without the secret values. It may be of other args than the job's."""
+        _, found, json = job.unique_key.partition(f":{job.name}:")
+        if not found or not json:
+            return self._masks.in_text(job.unique_key, gone)
+        try:
+            return job.unique_key[: -len(json)] + self._clean(json.encode(), gone).decode()
+        except (msgspec.MsgspecError, UnicodeEncodeError):
+            return self._masks.in_text(job.unique_key, gone)
 
     def _hashed(self, key: str) -> str:
         # With a key of its own: short unique keys could be guessed from a plain hash.
