@@ -156,6 +156,24 @@ def test_a_burn_rate_is_the_share_of_late_jobs_by_the_allowed_share() -> None:
     assert not kept["alert"].any()
 
 
+@pytest.mark.parametrize(
+    ("target", "late", "executions"),
+    [(0.9, 1, 10), (0.9, 3, 30), (0.97, 3, 100), (0.8, 1, 5), (0.999, 1, 1_000)],
+)
+def test_a_promise_that_is_just_kept_is_kept(target: float, late: int, executions: int) -> None:
+    whole = frames.slo(promised([n < late for n in range(executions)]), target=target).iloc[0]
+    assert (whole["burn_rate"], whole["budget_left"]) == (1, 0)
+    assert not whole["alert"]
+
+
+def test_a_burn_rate_at_the_threshold_alerts() -> None:
+    # 144 of 1,000 are late in the last hour, and in its last five minutes as well.
+    told = frames.slo(promised([n % 125 < 18 for n in range(1_000)], every_s=0.1), target=0.99)
+    hour = told.set_index("window").loc["1h"]
+    assert (hour["burn_rate"], hour["short_burn_rate"]) == (14.4, 14.4)
+    assert hour["alert"]
+
+
 def test_an_outage_alerts_while_it_lasts_and_not_after_it() -> None:
     day = 24 * 60
     during = [False] * day + [True] * 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from workkit.frames.checks import check_share
@@ -18,12 +19,14 @@ from workkit.frames.tallies import (
 )
 from workkit.frames.times import Span, span_s
 
-__all__ = ["ALERTS", "promise", "slo"]
+__all__ = ["ALERTS", "burned", "promise", "slo"]
 
 #: A long window, a short one, and the burn rate in both from which somebody should be called. These
 #: pairs use up 10, 5 and 2 % of a month's budget before they alert.
 ALERTS: Final = (("3d", "6h", 1.0), ("6h", "30m", 6.0), ("1h", "5m", 14.4))
 _WHOLE: Final = "all"
+#: Decimals of a burn rate: so many that a rate at a threshold is not below it by a rounding.
+_DIGITS: Final = 9
 #: The spans in which executions are counted.
 _WINDOWS: Final = (_WHOLE, *dict.fromkeys(span for pair in ALERTS for span in pair[:2]))
 _OF_AN_ATTEMPT: Final = ("started_at", "finished_at", "reason", "wait")
@@ -88,7 +91,12 @@ def promise(wait: Span, target: float) -> tuple[float, float]:
     """
     bound_s = span_s(wait, "wait")
     check_share("target", target)
-    return bound_s, 1 - target
+    return bound_s, float(1 - Decimal(str(float(target))))  # of 0.9 exactly 0.1
+
+
+def burned(share: Any, allowed: float) -> Any:
+    """Return the burn rate of a share of late executions; what is just allowed gives exactly 1."""
+    return np.round(share / allowed, _DIGITS)
 
 
 class _Extent(NamedTuple):
@@ -177,7 +185,8 @@ def _span(text: str) -> Any:
 def _burn(counts: Any, window: str, allowed: float) -> dict[str, Any]:
     count, bad = int(counts[_executions(window)]), int(counts[_late(window)])
     share = bad / count if count else np.nan
+    rate = burned(share, allowed)
     return {
-        "executions": count, "late": bad, "good": 1 - share, "burn_rate": share / allowed,
-        "budget_left": 1 - share / allowed,
+        "executions": count, "late": bad, "good": 1 - share, "burn_rate": rate,
+        "budget_left": 1 - rate,
     }  # fmt: skip

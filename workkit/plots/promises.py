@@ -8,7 +8,7 @@ from typing import Any, Final
 from workkit.frames.archive_files import Gap
 from workkit.frames.extra import np, pd
 from workkit.frames.journeys import is_attempt
-from workkit.frames.objectives import ALERTS, promise
+from workkit.frames.objectives import ALERTS, burned, promise
 from workkit.frames.times import Span, span_s
 from workkit.plots.extra import lines, ticker
 from workkit.plots.grids import extent, of_history
@@ -90,7 +90,7 @@ def burn_rate(
         hatched = draw_gaps(rates, missing(history, gaps))
         legend(rates, [*items, (thick, "alert"), *hatched, *draw_marks(rates, marks)])
         rates.set_xlabel("")
-        used = late[np.searchsorted(ended_ms, at_ms, "right")] / (len(rows) * allowed)
+        used = burned(late[np.searchsorted(ended_ms, at_ms, "right")] / len(rows), allowed)
         left = (1 - used) * 100
         budget.plot(_numbers(at_ms), left, color=PALETTE[0], drawstyle="steps-post")
         budget.axhline(0, color="#555555", linewidth=0.8)
@@ -113,7 +113,8 @@ def _window(
     """Draw the burn rate over one window, and where it alerts; return what a legend needs."""
     window, short, threshold = alert
     rate, short_rate = (
-        _burn(*executions, at_ms, span_s(each, "window")) / allowed for each in (window, short)
+        burned(_burn(*executions, at_ms, span_s(each, "window")), allowed)
+        for each in (window, short)
     )
     times = _numbers(at_ms)
     (line,) = axes.plot(times, rate, style, color=colour, linewidth=1.6)
