@@ -45,6 +45,17 @@ def test_a_row_has_the_fields_of_a_record(past: ClientStage) -> None:
     assert frame.attrs["written"] == RAN
 
 
+def test_a_frame_tells_only_of_time_that_has_come(past: ClientStage) -> None:
+    now_s = past.client.now_s()
+    for until, end_s in ((now_s + 86_400, now_s), (None, now_s), (now_s - 60, now_s - 60)):
+        frame = frames.history(past.client, since=now_s - 3_600, until=until)
+        since, read_until = frame.attrs["read"]
+        assert since == now_s - 3_600
+        assert abs(read_until - end_s) < 30
+    ahead = frames.history(past.client, since=now_s - 3_600, until=now_s + 86_400)
+    assert len(frames.throughput(ahead, "1h")) <= 3
+
+
 def test_outcome_is_a_category_of_all_outcomes(past: ClientStage) -> None:
     frame = frames.history(past.client)
     assert list(frame["outcome"].cat.categories) == [

@@ -158,6 +158,20 @@ def test_an_hour_in_which_nothing_ran_is_a_change() -> None:
     assert not row.worse
 
 
+def test_time_that_was_not_read_is_no_time_without_jobs() -> None:
+    draw = np.random.default_rng(19)
+    history = pd.concat([hour(draw, 400, HOUR_S), hour(draw, 400, 2 * HOUR_S)])
+    history.attrs["read"] = (HOUR_S, 3.0 * HOUR_S)
+    for before, after in (
+        ((0, 2 * HOUR_S), (2 * HOUR_S, 3 * HOUR_S)),
+        ((HOUR_S, 2 * HOUR_S), (2 * HOUR_S, 24 * HOUR_S)),
+    ):
+        told = frames.compare_periods(history, before, after)
+        (rate,) = told[told["measure"] == "jobs_per_s"].itertuples()
+        assert rate.ratio == pytest.approx(1, rel=0.01)
+        assert not rate.significant
+
+
 def test_what_was_trimmed_is_no_time_without_jobs() -> None:
     draw = np.random.default_rng(17)
     history = pd.concat([hour(draw, 200, 2 * HOUR_S), hour(draw, 200, 3 * HOUR_S)])

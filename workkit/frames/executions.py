@@ -90,7 +90,8 @@ def history_tables(
     now_s = None if reader is None else reader.now_s()
     query = HistoryQuery(epoch_s(since, now_s), epoch_s(until, now_s), name, outcome, None)
     about = about if about is not None else {}
-    about["read"] = (query.since, query.until if query.until is not None else now_s)
+    ends_s = [each for each in (query.until, now_s) if each is not None]
+    about["read"] = (query.since, min(ends_s, default=None))
     if reader is None:
         wanted, count = Wanted.of(query.since, query.until, name, outcome), 0
         for table in tables_of(Path(source), wanted):  # type: ignore[arg-type] # it is a path

@@ -221,7 +221,8 @@ def _span(tries: Any, history: Executions, period: Period, name: str) -> tuple[A
         raise InvalidOption(f"{name}: {first} is not before {end}")
     if pd.isna(known_first) or first >= known_end or end <= known_first:
         raise InvalidOption(f"{name}={period!r} has no executions")
-    return first, end
+    since = read_of(history)[0]  # what ran before and after what was read is not known
+    return first if since is None else max(first, moment(since)), min(end, known_end)
 
 
 def _extent(tries: Any, history: Executions) -> tuple[Any, Any]:
