@@ -49,6 +49,12 @@ def _periods(scan: frames.Scan) -> int:
     return int(jobs["before_n"].sum() + jobs["after_n"].sum())
 
 
+def _compare(scan: frames.Scan) -> int:
+    failed, done = scan.narrowed(outcome=("retry", "dead")), scan.narrowed(outcome="done")
+    told = frames.compare(failed, done)
+    return int(told.loc[told["attribute"] == "name", ["dead", "done"]].to_numpy().sum())
+
+
 def _duckdb(scan: frames.Scan) -> int:
     totals: list[Any] = scan.duckdb().aggregate("name, count(*), avg(run_ms)", "name").fetchall()
     return sum(row[1] for row in totals)
@@ -62,6 +68,7 @@ SIDES: Final[dict[str, Callable[[frames.Scan], int]]] = {
     "slo": _slo,
     "capacity": _capacity,
     "periods": _periods,
+    "compare": _compare,
     "duckdb": _duckdb,
 }
 

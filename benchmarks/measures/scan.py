@@ -29,6 +29,7 @@ _MEASURES: Final = {
     "slo": "slo by name",
     "capacity": "capacity",
     "periods": "compare_periods of two halves",
+    "compare": "compare of failed with done executions",
     "duckdb": "DuckDB: counts and means by name",
 }
 

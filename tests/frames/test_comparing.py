@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.client.stage import ClientStage
 from tests.frames.test_measures import ran
 from workkit import InvalidOption, frames
+from workkit.frames.arg_counts import ArgCounts, Sieve
 from workkit.frames.schema import empty
 
 pytestmark = pytest.mark.one_server
@@ -148,6 +151,72 @@ def test_args_with_changing_keys_are_compared_in_linear_time() -> None:
     good = jobs(*({"args": {"counts": {f"g{n}": 1}, "tenant": f"t{n % 4}"}} for n in range(2_000)))
     told = frames.compare(bad, good)
     assert set(told["attribute"]) == {"args.tenant"}
+
+
+@pytest.mark.parametrize(
+    ("dead", "done", "odd", "values"),
+    [
+        ([True, False], [True, False], "maybe", {"true", "false", "maybe"}),
+        ([1, 2], [1, 2], 1.5, {"1.0", "2.0", "1.5"}),
+        ([1, 2], [1, 2], 2**70, {"1", "2", str(2**70)}),
+        ([1, 2], [1, 2], 3, {"1", "2", "3"}),
+        (["1", "2"], [1, 2], [], {"1", "2", "[]"}),
+    ],
+)
+def test_equal_values_are_one_value_whatever_else_one_side_has(
+    dead: list[Any], done: list[Any], odd: Any, values: set[str]
+) -> None:
+    # Each value is as frequent among both, and some jobs do not have the arg.
+    bad = _of_args([{"x": value} for value in dead for _ in range(20)] + [{}] * 20)
+    good = _of_args(
+        [{"x": value} for value in done for _ in range(100)] + [{}] * 100 + [{"x": odd}]
+    )
+    told = frames.compare(bad, good, least=1)
+    assert set(told["value"]) == values
+    assert not told["significant"].any()
+
+
+def test_args_that_few_jobs_share_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workkit.frames.arg_counts._SIEVE_BITS", 20)
+    args = pd.Series(
+        json.dumps({"id": f"id-{n}", "counts": {f"k{n}": 1}, "n": n, "tenant": f"t{n % 7}"})
+        for n in range(20_000)
+    )
+    sieve = Sieve(5)
+    sieve.look(args)
+    found = _counted(args[:10_000], args[10_000:], 5, sieve)
+    assert len(found) < 40  # of 20,003 keys
+    assert len(found["id"]) < 40  # of 20,000 values
+    assert len(found["tenant"]) == 7
+    assert [(dead, done) for _, dead, done in found["n"]] == [
+        (5_000, 0), (5_000, 0), (0, 5_000), (0, 5_000),
+    ]  # fmt: skip
+
+
+#: Quarters of these have exact floats as their ends.
+NUMBERS = st.integers(-(10**6), 10**6).map(lambda n: n * 4 if n % 3 else n / 16)
+
+
+@given(st.lists(NUMBERS, min_size=25, max_size=90, unique=True), st.integers(1, 24))
+def test_quarters_are_those_of_sorted_numbers(numbers: list[float], dead: int) -> None:
+    dumped = pd.Series(json.dumps({"x": n}) for n in numbers)
+    found = _counted(dumped[:dead], dumped[dead:], 1)
+    cut = pd.qcut(pd.Series(numbers, dtype="float64"), 4, duplicates="drop")
+    wanted = [
+        (str(span), int((cut[:dead] == span).sum()), int((cut[dead:] == span).sum()))
+        for span in cut.cat.categories
+    ]
+    assert found == {"x": wanted}
+
+
+def _counted(dead: Any, done: Any, least: int, sieve: Sieve | None = None) -> dict[str, Any]:
+    counts = ArgCounts(least, sieve)
+    counts.look(0, dead)
+    counts.look(1, done)
+    counts.settle()
+    counts.count(0, dead)
+    counts.count(1, done)
+    return dict(counts.tables())
 
 
 @pytest.mark.parametrize("wrong", [{"rate": 0}, {"rate": 1}, {"rate": -1}, {"least": 0}])

@@ -123,19 +123,31 @@ def ms(at: Any) -> int:
 @pytest.mark.slow
 @settings(max_examples=HISTORIES, deadline=None, phases=PHASES)
 @given(histories())
-def test_comparing_scans_is_comparing_frames(past: Recorded) -> None:
-    with Archived(past) as archive:
+def test_comparing_scans_is_comparing_frames_and_the_raw_stream(past: Recorded) -> None:
+    with Archived(past) as archive, pytest.MonkeyPatch.context() as patched:
         frame = archive.frame
-        root = archive.scan.files[0].parents[1] if archive.scan.files else None
-        if root is None:
-            return
-        dead = frames.scan(root, outcome=["retry", "dead"])
-        found = frames.compare(dead, frames.scan(root, outcome="done"), least=1)
-    wanted = frames.compare(
-        frame[frame["outcome"].isin(["retry", "dead"])], frame[frame["outcome"] == "done"], least=1
-    )
+        failed = frame["outcome"].isin(["retry", "dead"])
+        wanted = frames.compare(frame[failed], frame[frame["outcome"] == "done"], least=2)
+        patched.setattr("workkit.frames.comparing._LONG", 0)  # as in a long history
+        patched.setattr("workkit.frames.arg_counts._SIEVE_BITS", 4)
+        patched.setattr("workkit.frames.arg_counts._ROWS", 2)
+        dead, done = (archive.scan.narrowed(outcome=each) for each in (("retry", "dead"), "done"))
+        found = frames.compare(dead, done, least=2)
     pd.testing.assert_frame_equal(found, wanted)
     assert found.attrs["left_out"] == wanted.attrs["left_out"]
+    numbers = found[found["attribute"] == "args.n"]
+    if len(numbers):
+        rows = raw(past).execute(
+            """WITH jobs AS (
+              SELECT *, outcome <> 'done' AS failed, try_cast(args AS JSON) ->> '$.n' AS value
+              FROM raw WHERE outcome IN ('retry', 'dead', 'done')
+              QUALIFY row_number() OVER (PARTITION BY job, failed ORDER BY seq DESC) = 1)
+            SELECT value, count(*) FILTER (failed), count(*) FILTER (NOT failed) FROM jobs
+            WHERE value IS NOT NULL GROUP BY value HAVING count(*) BETWEEN 2 AND
+              (SELECT count(*) - 1 FROM jobs)"""
+        )
+        counts = zip(numbers["value"], numbers["dead"], numbers["done"], strict=True)
+        assert sorted(counts) == sorted(rows.fetchall())
 
 
 def test_a_scan_that_leaves_out_retries_has_no_delays(tmp_path: Path) -> None:

@@ -32,6 +32,15 @@ JOBS: Final = [
     "abcdefgh\x00",
     "periodic:é:1",
 ]
+ARGS: Final = [
+    None,
+    "junk",
+    '{"n": 1}',
+    '{"n": 2, "to": "x", "ok": true}',
+    '{"n": 1, "to": 7, "ok": false, "size": {"kb": 1.5}}',
+    '{"n": 9007199254740993, "to": "true", "size": {"kb": 2}}',
+    '{"to": true, "ok": true, "size": {"kb": -0.0}}',
+]
 #: How many random histories each test looks at. The more, the longer: WORKKIT_HISTORIES=200.
 HISTORIES: Final = int(os.environ.get("WORKKIT_HISTORIES", "12"))
 
@@ -58,7 +67,7 @@ def records(draw: st.DrawFn, at_ms: int) -> Record:
         fails=draw(st.integers(0, 5)),
         error=error,
         fingerprint=draw(st.sampled_from([fingerprint(error) if error else "", "", "feed"])),
-        args=draw(st.sampled_from([None, '{"n": 1}', '{"n": 2, "to": "x"}', "junk"])),
+        args=draw(st.sampled_from(ARGS)),
     )
 
 
@@ -89,7 +98,7 @@ def raw(past: Recorded) -> duckdb.DuckDBPyConnection:
     connection.execute(
         "CREATE TABLE raw (seq BIGINT, job VARCHAR, name VARCHAR, version VARCHAR, outcome VARCHAR,"
         " started BIGINT, finished BIGINT, wait BIGINT, run BIGINT, error VARCHAR, print VARCHAR,"
-        " fails BIGINT)"
+        " fails BIGINT, args VARCHAR)"
     )
     rows = [
         (
@@ -98,12 +107,14 @@ def raw(past: Recorded) -> duckdb.DuckDBPyConnection:
             max(each.started_ms - each.enqueued_ms, 0)
             if each.started_ms and each.enqueued_ms is not None else None,
             max(each.finished_ms - each.started_ms, 0) if each.started_ms else None,
-            each.error or None, each.fingerprint or None, each.fails,
+            each.error or None, each.fingerprint or None, each.fails, each.args,
         )
         for number, (each, version) in enumerate(readable(past))
     ]  # fmt: skip
     if rows:
-        connection.executemany("INSERT INTO raw VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO raw VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
     return connection
 
 

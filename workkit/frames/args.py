@@ -8,11 +8,11 @@ import msgspec
 
 from workkit.frames.extra import np, pd
 
-__all__ = ["collected", "flatten_args", "to_series"]
+__all__ = ["EXACT_FLOAT", "collected", "flatten_args"]
 
 _PREFIX: Final = "args."
 #: Integers beyond this do not have exact floats.
-_EXACT_FLOAT: Final = 2**53
+EXACT_FLOAT: Final = 2**53
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.encode
 
@@ -30,7 +30,7 @@ def flatten_args(frame: Any, prefix: str = _PREFIX) -> Any:
     """
     args, found = frame["args"], collected(frame["args"])
     columns = {
-        f"{prefix}{key}": to_series(found[key], len(args)).set_axis(args.index)
+        f"{prefix}{key}": _to_series(found[key], len(args)).set_axis(args.index)
         for key in sorted(found)
     }
     made = pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
@@ -72,7 +72,7 @@ def _quoted(key: str) -> str:
     return _encode(key).decode() if "." in key or '"' in key else key
 
 
-def to_series(values: dict[int, Any], length: int) -> Any:
+def _to_series(values: dict[int, Any], length: int) -> Any:
     """Return the values of one key as a Series.
 
     Args:
@@ -86,7 +86,7 @@ def to_series(values: dict[int, Any], length: int) -> Any:
     whole = [value for value in values.values() if type(value) is int]
     if kinds == {int} and all(-(2**63) <= value < 2**63 for value in whole):
         return pd.Series(series, dtype="Int64")
-    if kinds <= {int, float} and float in kinds and all(abs(n) <= _EXACT_FLOAT for n in whole):
+    if kinds <= {int, float} and float in kinds and all(abs(n) <= EXACT_FLOAT for n in whole):
         return pd.Series(series, dtype="Float64")
     if kinds == {bool}:
         return pd.Series(series, dtype="boolean")

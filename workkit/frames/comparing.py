@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
 
-from workkit.frames.args import collected, to_series
+from workkit.frames.arg_counts import ArgCounts, Side, Sieve
 from workkit.frames.checks import check_count, check_share
 from workkit.frames.extra import np, pd
+from workkit.frames.once import LABELS, TIMES, Once, args_of
 from workkit.frames.scanning import Scan
 from workkit.frames.tallies import Executions, check_history
 
 __all__ = ["compare"]
 
-#: A number with more values than this is grouped by quarters of its range.
-_MANY: Final = 20
-_QUARTERS: Final = 4
-#: Columns that belong to one try of a job. Columns of results, such as `run`, are not compared.
-_OF_A_TRY: Final = ("host", "version")
-#: The columns of history that are compared, or say which rows are.
-_COMPARED: Final = (
-    "job_id", "name", "outcome", "finished_at", "fails", *_OF_A_TRY, "args",
-)  # fmt: skip
+#: An attribute and a value, how many jobs of each side have it, and how many jobs there are.
+_Row: TypeAlias = tuple[str, str, int, int, int, int]
+#: An attribute, its values with the jobs of each side, and whether it is one of tries.
+_Table: TypeAlias = tuple[str, list[tuple[str, int, int]], bool]
+
+#: What belongs to one try of a job. Columns of results, such as `run`, are not compared.
+_OF_A_TRY: Final = ("host", "version", "hour")
+#: Of more executions, args that few jobs share are not remembered.
+_LONG: Final = 1_000_000
 _COLUMNS: Final = {
     "attribute": "str", "value": "str", "dead": "int64", "done": "int64",
     "dead_share": "float64", "done_share": "float64",
@@ -45,8 +48,8 @@ def compare(dead: Executions, done: Executions, *, least: int = 5, rate: float =
 
     Args:
         dead: A frame of jobs or executions that failed, or a `Scan` of them.
-        done: A frame of jobs or executions that succeeded, or a `Scan` of them. The columns of a
-            scan that are compared must fit in memory, since a job counts once.
+        done: A frame of jobs or executions that succeeded, or a `Scan` of them. A scan is read
+            piece by piece; see docs/analysis.md for how much memory that takes.
         least: Ignore values that fewer jobs share.
         rate: The highest expected share of chance among the rows that are significant, above 0 and
             below 1.
@@ -65,27 +68,30 @@ def compare(dead: Executions, done: Executions, *, least: int = 5, rate: float =
     """
     check_share("rate", rate)
     check_count("least", least, 1)
-    dead, done = _frame_of(dead), _frame_of(done)
     left_out: list[str] = []
-    rows: list[tuple[str, str, int, int, int, int]] = []
-    for kind, frame in (("failed", dead), ("done", done)):
-        if not len(frame):
-            left_out.append(f"everything: there are no {kind} jobs to compare")
-    circumstances = [] if left_out else _circumstances(dead, done, least, left_out)
-    for attribute, bad, good in circumstances:
-        rows += _counts(attribute, bad, good, least)
+    rows: list[_Row] = []
+    with _each_once(dead) as bad, _each_once(done) as good:
+        for kind, once in (("failed", bad), ("done", good)):
+            if not once.rows:
+                left_out.append(f"everything: there are no {kind} jobs to compare")
+        if not left_out:
+            rows += _counted(bad, good, least, left_out)
     made = _measured(rows, rate)
     made.attrs["left_out"] = left_out
     return made
 
 
-def _frame_of(executions: Executions) -> Any:
-    """Return what is compared of a scan as a frame: each job must be known to count once."""
+@contextmanager
+def _each_once(executions: Executions) -> Iterator[Once]:
     check_history(executions, "compare")
-    return executions.only(_COMPARED).pandas() if isinstance(executions, Scan) else executions
+    if not isinstance(executions, Scan):
+        yield Once(executions)
+        return
+    with executions.fixed() as fixed:
+        yield Once(fixed)
 
 
-def _measured(rows: list[tuple[str, str, int, int, int, int]], rate: float) -> Any:
+def _measured(rows: list[_Row], rate: float) -> Any:
     """Add lift, its interval, the score and the chances to the counts."""
     from scipy import stats
 
@@ -109,103 +115,79 @@ def _measured(rows: list[tuple[str, str, int, int, int, int]], rate: float) -> A
     return made.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _circumstances(
-    dead: Any, done: Any, least: int, left_out: list[str]
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield each attribute that both frames have, with its values in both."""
-    bad, good = _one_row_a_job(dead), _one_row_a_job(done)
-    if _known(bad, "name") and _known(good, "name"):
-        yield "name", bad["name"], good["name"]
-    yield from _of_one_try(dead, done, left_out)
-    if "args" in bad and "args" in good:
-        bad_args, good_args = collected(bad["args"]), collected(good["args"])
-        for key in sorted(bad_args.keys() & good_args.keys()):
-            if len(bad_args[key]) + len(good_args[key]) >= least:
-                yield (
-                    f"args.{key}",
-                    to_series(bad_args[key], len(bad)),
-                    to_series(good_args[key], len(good)),
-                )
+def _counted(dead: Once, done: Once, least: int, left_out: list[str]) -> Iterator[_Row]:
+    """Yield a row for each attribute and value that at least `least` jobs share, but not all."""
+    sides: tuple[tuple[Side, Once], ...] = ((0, dead), (1, done))
+    comparable, number = _number_of_tries(dead, done, left_out)
+    sieve = Sieve(least) if dead.rows + done.rows > _LONG else None
+    args = ArgCounts(least, sieve)
+    for _, once in sides:
+        once.find_last(number, None if sieve is None else sieve.look)
+    for side, once in sides:
+        for rows, is_job, _ in once.pieces("args"):
+            args.look(side, args_of(rows, is_job))
+    columns = [*LABELS, TIMES[0], *(["args"] if args.settle() else [])]
+    found = (_Labels(), _Labels())
+    for side, once in sides:
+        for rows, is_job, is_try in once.pieces(*columns):
+            found[side].add(rows, is_job, is_try)
+            args.count(side, args_of(rows, is_job))
+    tables = _of_labels(*found, ("name", *(_OF_A_TRY if comparable else ())))
+    tables += [(f"args.{key}", table, False) for key, table in args.tables()]
+    for attribute, table, of_tries in tables:
+        all_dead, all_done = (each.tries if of_tries else each.jobs for each in found)
+        for value, bad, good in table:
+            if least <= bad + good < all_dead + all_done:
+                yield attribute, value, bad, good, all_dead, all_done
 
 
-def _of_one_try(dead: Any, done: Any, left_out: list[str]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the attributes of tries, from tries of the same number."""
-    wanted = [name for name in _OF_A_TRY if _known(dead, name) and _known(done, name)]
-    bad_at, good_at = _time(dead), _time(done)
-    bad_tries, good_tries = _tries(dead), _tries(done)
-    if bad_tries is not None and good_tries is not None and len(dead) and len(done):
-        counts = pd.DataFrame({"dead": bad_tries.value_counts(), "done": good_tries.value_counts()})
-        both = counts.fillna(0).min(axis=1)
-        if not both.max():
-            names = [*wanted, *(["hour"] if bad_at and good_at else [])]
-            if names:
-                left_out.append(
-                    f"{', '.join(names)}: no failed try has the number of a done one; compare "
-                    "failed executions (retry and dead) of history with done ones"
-                )
-            return
-        number = both.idxmax()
-        dead, done = dead[bad_tries == number], done[good_tries == number]
-    bad, good = _one_row_a_job(dead), _one_row_a_job(done)
-    for name in wanted:
-        yield name, bad[name], good[name]
-    if bad_at and good_at:
-        yield "hour", _hours(bad[bad_at]), _hours(good[good_at])
+def _number_of_tries(dead: Once, done: Once, left_out: list[str]) -> tuple[bool, int | None]:
+    """Return whether tries can be compared, and of which number; None for those of all."""
+    if dead.tries is None or done.tries is None:
+        return True, None
+    if both := dead.tries.keys() & done.tries.keys():
+        tries = (dead.tries, done.tries)
+        return True, max(sorted(both), key=lambda number: min(side[number] for side in tries))
+    if names := [name for name in _OF_A_TRY if name in dead.known & done.known]:
+        left_out.append(
+            f"{', '.join(names)}: no failed try has the number of a done one; compare "
+            "failed executions (retry and dead) of history with done ones"
+        )
+    return False, None
 
 
-def _tries(frame: Any) -> Any:
-    """Return which try each row is, 1 for the first; None where the frame does not tell."""
-    if "fails" not in frame:
-        return None
-    fails = frame["fails"].astype("Int64").fillna(0)
-    return fails + (frame["outcome"] == "done").astype("Int64") if "outcome" in frame else fails
+class _Labels:
+    """How many jobs of one side have each label, and how many tries."""
+
+    def __init__(self) -> None:
+        self.jobs = self.tries = 0
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in ("name", *_OF_A_TRY)}
+
+    def add(self, rows: Any, is_job: Any, is_try: Any) -> None:
+        self.jobs += int(is_job.sum())
+        self.tries += int(is_try.sum())
+        for name in LABELS:
+            if name in rows:
+                self._add(name, rows.loc[is_job if name == "name" else is_try, name])
+        time = next((name for name in TIMES if name in rows), None)
+        if time is not None:
+            self._add("hour", rows.loc[is_try, time].dt.hour.dropna().astype("int64"))
+
+    def _add(self, name: str, labels: Any) -> None:
+        for label, number in labels.value_counts().items():
+            if number:
+                self.counts[name][str(label)] += int(number)
 
 
-def _one_row_a_job(frame: Any) -> Any:
-    """Keep the last row of each job, and all rows of jobs without an id."""
-    if "job_id" not in frame:
-        return frame
-    return frame[~frame["job_id"].duplicated(keep="last") | frame["job_id"].isna()]
-
-
-def _known(frame: Any, name: str) -> bool:
-    return name in frame and bool(frame[name].notna().any())
-
-
-def _time(frame: Any) -> str:
-    return next((name for name in ("finished_at", "died_at") if name in frame), "")
-
-
-def _hours(times: Any) -> Any:
-    return times.dt.hour.astype("Int64").astype("category")
-
-
-def _counts(
-    attribute: str, bad: Any, good: Any, least: int
-) -> list[tuple[str, str, int, int, int, int]]:
-    """Return a row for each value that at least `least` jobs share, but not all."""
-    all_bad, all_good = len(bad), len(good)
-    bad, good = _comparable(bad, good)
-    counts = pd.DataFrame({"dead": bad.value_counts(), "done": good.value_counts()}).fillna(0)
-    return [
-        (attribute, str(value), int(dead), int(done), all_bad, all_good)
-        for value, dead, done in counts.itertuples()
-        if least <= dead + done < all_bad + all_good
-    ]
-
-
-def _comparable(bad: Any, good: Any) -> tuple[Any, Any]:
-    """Group a number with many values by quarters. Turn other values into texts."""
-    both = pd.concat([pd.Series(bad.to_numpy()), pd.Series(good.to_numpy())], ignore_index=True)
-    numbers = pd.api.types.is_numeric_dtype(bad) and pd.api.types.is_numeric_dtype(good)
-    boolean = pd.api.types.is_bool_dtype(bad) or pd.api.types.is_bool_dtype(good)
-    if numbers and not boolean and both.nunique() > _MANY:
-        values = pd.to_numeric(both).astype("float64")
-        cut = pd.qcut(values, _QUARTERS, duplicates="drop").astype("str")
-        cut = cut.where(values.notna())
-    else:
-        cut = both.astype("str").where(both.notna())
-    return cut.iloc[: len(bad)].dropna(), cut.iloc[len(bad) :].dropna()
+def _of_labels(dead: _Labels, done: _Labels, names: Sequence[str]) -> list[_Table]:
+    """Return the counts of those labels that both sides have."""
+    tables: list[_Table] = []
+    for name in names:
+        bad, good = dead.counts[name], done.counts[name]
+        if bad and good:
+            table = [(value, bad[value], good[value]) for value in sorted(bad.keys() | good.keys())]
+            tables.append((name, table, name != "name"))
+    return tables
 
 
 def _g(dead: Any, all_dead: Any, done: Any, all_done: Any) -> Any:

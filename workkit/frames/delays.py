@@ -14,7 +14,7 @@ from typing import Any, Final
 from workkit.frames.extra import np, pa
 from workkit.frames.scanning import Scan, frame_of_tables
 
-__all__ = ["LastDone", "Repeated", "hashes", "retried"]
+__all__ = ["Known", "Last", "LastDone", "Repeated", "Several", "hashes", "retried", "spread"]
 
 #: How many jobs that were tried again one pass looks at, about.
 _JOBS: Final = 1_000_000
@@ -91,12 +91,11 @@ class LastDone:
         return done_ms.astype("datetime64[ms]")
 
 
-class Repeated:
-    """Finds jobs that come several times in one group of executions.
+class Several:
+    """Finds jobs that have several executions.
 
-    The executions are read twice. The first reading sets two bits of a table for each job, and
-    keeps the hashes of jobs whose bits were set before: of those that had come, and of a few
-    others. So the second one has to remember only these.
+    A table has two bits for each job. The hashes of jobs whose bits were set before are kept: of
+    those that had come, and of a few others.
 
     Args:
         executions: How many there are, at most.
@@ -107,7 +106,63 @@ class Repeated:
         self._shift = np.uint64(64 - bits)
         self._table = np.zeros(1 << (bits - 3), np.uint8)
         self._came: list[Any] = []
-        self._jobs: _Known | None = None
+
+    def add(self, jobs: Any) -> None:
+        """Mark jobs, by their hashes."""
+        jobs, counts = np.unique(jobs, return_counts=True)
+        marks = [self._bits(jobs), self._bits(jobs * np.uint64(_MULTIPLIER))]
+        came = np.logical_and(*(self._table[octets] & bits != 0 for octets, bits in marks))
+        self._came.append(jobs[came | (counts > 1)])
+        for octets, bits in marks:
+            np.bitwise_or.at(self._table, octets, bits)
+
+    def known(self) -> Known:
+        """Return the jobs that came several times, and a few others. The table is given up."""
+        known = Known(self._came)
+        self._table, self._came = np.zeros(0, np.uint8), []
+        return known
+
+    def _bits(self, jobs: Any) -> tuple[Any, Any]:
+        """Return the octet and the bit of each job in the table."""
+        places = jobs >> self._shift
+        bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
+        return (places >> np.uint64(3)).astype(np.int64), bits
+
+
+class Last:
+    """Tells which execution of each job is the last of some, when they are read again.
+
+    Args:
+        several: The jobs that have several; all others have one.
+    """
+
+    def __init__(self, several: Known) -> None:
+        self._several = several
+        self._numbers = np.full(len(several), -1)
+
+    def place(self, jobs: Any, numbers: Any) -> None:
+        """Look at executions: the hashes of their jobs, and their numbers, which increase."""
+        rows, places = self._several.find(jobs)
+        np.maximum.at(self._numbers, places, numbers[rows])
+
+    def among(self, jobs: Any, numbers: Any) -> Any:
+        """Tell of each of these executions whether it is the last, after all were looked at."""
+        last = np.ones(len(jobs), bool)
+        rows, places = self._several.find(jobs)
+        last[rows] = self._numbers[places] == numbers[rows]
+        return last
+
+
+class Repeated:
+    """Counts how often jobs come again in one group of executions, which are read twice.
+
+    Args:
+        executions: How many there are, at most.
+    """
+
+    def __init__(self, executions: int) -> None:
+        self._several = Several(executions)
+        self._jobs: Known | None = None
         self._known = np.zeros(0, np.uint64)
         self._waiting: list[tuple[Any, Any]] = []
         self._rows = 0
@@ -115,12 +170,7 @@ class Repeated:
 
     def add(self, jobs: Any) -> None:
         """Mark jobs, by their hashes, in the first reading."""
-        jobs, counts = np.unique(jobs, return_counts=True)
-        marks = [self._bits(jobs), self._bits(jobs * np.uint64(_MULTIPLIER))]
-        came = np.logical_and(*(self._table[octets] & bits != 0 for octets, bits in marks))
-        self._came.append(jobs[came | (counts > 1)])
-        for octets, bits in marks:
-            np.bitwise_or.at(self._table, octets, bits)
+        self._several.add(jobs)
 
     def look(self, jobs: Any, groups: Any, places: Any) -> None:
         """Look at the same executions in the second reading.
@@ -131,8 +181,7 @@ class Repeated:
             places: What `again` counts.
         """
         if self._jobs is None:
-            self._jobs = _Known(self._came)
-            self._table, self._came = np.zeros(0, np.uint8), []
+            self._jobs = self._several.known()
         rows, _ = self._jobs.find(jobs)
         # One number for a job in a group, as hashes are: two of them are hardly ever equal.
         group = (groups[rows].astype(np.uint64) + np.uint64(1)) * np.uint64(_MULTIPLIER)
@@ -161,14 +210,8 @@ class Repeated:
         self._known.sort()
         self._waiting, self._rows = [], 0
 
-    def _bits(self, jobs: Any) -> tuple[Any, Any]:
-        """Return the octet and the bit of each job in the table."""
-        places = jobs >> self._shift
-        bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
-        return (places >> np.uint64(3)).astype(np.int64), bits
 
-
-class _Known:
+class Known:
     """Jobs, by the hashes of their ids.
 
     Args:
@@ -195,9 +238,9 @@ class _Known:
         return near[found], places[found]
 
 
-def _jobs_of(executions: Scan) -> _Known:
+def _jobs_of(executions: Scan) -> Known:
     """Return the jobs of some executions."""
-    return _Known([hashes(table["job_id"]) for table in executions.tables(["job_id"])])
+    return Known([hashes(table["job_id"]) for table in executions.tables(["job_id"])])
 
 
 def hashes(texts: Any) -> Any:
@@ -227,3 +270,8 @@ def hashes(texts: Any) -> Any:
             value ^= value >> np.uint64(29)
         made[rows] = value
     return made
+
+
+def spread(numbers: Any) -> Any:
+    """Return whole numbers as such hashes: different numbers have different ones."""
+    return numbers.astype(np.uint64) * np.uint64(_MULTIPLIER)

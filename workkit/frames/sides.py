@@ -21,7 +21,17 @@ from workkit.frames.extra import np, pa, pd
 from workkit.frames.journeys import before_the_first, is_attempt
 from workkit.frames.tallies import Executions, Tally, pieces_of
 
-__all__ = ["Found", "Layer", "Plan", "Ranked", "count", "known_tries", "numbered", "rounded"]
+__all__ = [
+    "Found",
+    "Layer",
+    "Plan",
+    "Ranked",
+    "count",
+    "known_tries",
+    "numbered",
+    "quantile",
+    "rounded",
+]
 
 #: Gives each first try of a frame the number of its side, -1 for none. A try may be in several
 #: layers, once in each.
@@ -276,8 +286,8 @@ class _Table:
         number = int(both.sum())
         self._ranks = np.cumsum(both) - (both - 1) / 2
         self._spread = np.sqrt((both * (self._ranks - (number + 1) / 2) ** 2).sum() / (number - 1))
-        self._slow = self._ms > _quantile(self._ms, both, _FAST)
-        self._medians = [_quantile(self._ms, side, 0.5) / 1_000 for side in sides]
+        self._slow = self._ms > quantile(self._ms, both, _FAST)
+        self._medians = [quantile(self._ms, side, 0.5) / 1_000 for side in sides]
         self._sums = np.zeros((2, 3, BLOCKS))
 
     def add(self, which: int, values: Any, block: Any) -> None:
@@ -295,10 +305,10 @@ class _Table:
         return Ranked(before, after, float(self._spread))
 
 
-def _quantile(values: Any, counts: Any, quantile: float) -> float:
+def quantile(values: Any, counts: Any, share: float) -> float:
     """Return a quantile of values that occur several times, between two of them if need be."""
     ends = np.cumsum(counts)
-    place = quantile * (ends[-1] - 1)
+    place = share * (ends[-1] - 1)
     low, high = (
         values[np.searchsorted(ends, rank, side="right")]
         for rank in (int(place), min(int(place) + 1, ends[-1] - 1))
