@@ -19,6 +19,7 @@ __all__ = [
     "late_slots",
     "lonely",
     "long_ago",
+    "narrow",
     "outages",
     "start_ended",
     "stopped",
@@ -49,6 +50,16 @@ def crowded(sim: Simulation) -> None:
         sim.at(at_s + 7, sim.enqueuer.enqueue_many, blocking)
         stops_s = at_s + 7 + entropy.uniform(0.02, 0.3)
         sim.at(stops_s, sim.deploy, sim.pools[at_s // 14 % 2], timeout=8, restart_after=1)
+
+
+def narrow(sim: Simulation) -> None:
+    """Large jobs behind a server that closes connections with large replies."""
+    sim.network.closes_at_bytes = 60_000
+    for _ in range(2):
+        sim.pool(concurrency=8).job("work", nothing, takes=(0.5, 3))
+    large = [("work", {"x": "x" * 20_000}) for _ in range(16)]
+    for n in range(8):
+        sim.at(10 * n, sim.enqueuer.enqueue_many, large)
 
 
 def taken(sim: Simulation) -> None:

@@ -18,6 +18,7 @@ from workkit.engine.dispatch.deadlines import Deadlines
 from workkit.engine.dispatch.dispatcher import Dispatcher
 from workkit.engine.dispatch.ledger import Ledger
 from workkit.engine.dispatch.parts import PoolParts
+from workkit.engine.dispatch.portion import Portion
 from workkit.engine.duties.callbacks import Callbacks
 from workkit.engine.duties.clock_check import ClockCheck, ServerClock
 from workkit.engine.duties.duty import Duty
@@ -136,6 +137,7 @@ class Engine:
             ledger=self.ledger,
             runner=self.runner,
             deadlines=Deadlines(self.ledger, self.runner, self.sources),
+            portion=Portion(),
             finished=finished,
         )
 

@@ -19,7 +19,8 @@ EVICTS: Final = (
 #: The same, for replies that the server does not finish.
 CLOSES: Final = (
     "the server closes a connection whose reply exceeds %d bytes (client-output-buffer-limit), so "
-    "pools never receive large jobs and try again for ever; set it to normal 0 0 0"
+    "pools lose time with large jobs, and never receive a job that exceeds it; set it to "
+    "normal 0 0 0"
 )
 OUTPUT_SETTING: Final = "client-output-buffer-limit"
 #: No reply to a pool is larger: it claims up to 8 MiB and the jobs that exceed this.

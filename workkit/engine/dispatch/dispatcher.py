@@ -23,7 +23,7 @@ from workkit.engine.dispatch.pool_sync import PoolSync
 from workkit.engine.dispatch.reply_processor import ReplyProcessor
 from workkit.engine.dispatch.start_checks import IsolatedRun, StartChecks
 from workkit.engine.handling.execution import Execution, Fate, decide, quick_fate
-from workkit.errors import ServerError, ServerRefused
+from workkit.errors import ServerError, ServerRefused, ServerUnavailable
 from workkit.store.calls import beat, exchange
 from workkit.store.round_trip import RoundTrip, Step
 
@@ -74,6 +74,7 @@ class Dispatcher:
         # Sync and async handlers share the workers, so jobs of one kind that are held in advance
         # could keep the other kind from starting.
         self._pace = Pace(prefetch=not parts.admission.mixed, concurrency=self._concurrency)
+        self._portion = parts.portion
         self._pool_sync = PoolSync(parts)
         self._start_checks = StartChecks(parts)
         self._isolated = IsolatedRun(parts.ledger, parts.board)
@@ -250,13 +251,18 @@ class Dispatcher:
         return self._board.without_overrun(claims, ghosts, self._ledger.open() if ghosts else ())
 
     def _room(self, now: Instant) -> tuple[int, int]:
-        """Return how many jobs to claim for free workers, and how many to hold in advance."""
+        """Return how many jobs to claim for free workers, and how many to hold in advance.
+
+        Together they are no more than one reply may carry.
+        """
         if not self._claiming or self._isolated.pending:
             return 0, 0
         free = self._workers() - self._ledger.running
         # The same exchange would claim again what it returns, and no other pool would see it.
         ahead = 0 if self._returns_some else self._pace.ahead(now, free)
-        return max(free, 0), ahead
+        most = self._portion.most
+        free = min(max(free, 0), most)
+        return free, min(ahead, most - free)
 
     def _exchange(self, now: Instant, claims: Mapping[str, int]) -> Step[None]:
         ledger = self._ledger
@@ -274,7 +280,9 @@ class Dispatcher:
         )
         try:
             reply = yield from round_trip
-        except BaseException:  # also for a bug of ours: a resync shows what has happened
+        except BaseException as error:  # also for a bug of ours: a resync shows what has happened
+            if isinstance(error, ServerUnavailable):
+                self._portion.lost(sum(claims.values()))
             self._pool_sync.lost(now, fates, records, claims)
             self._replies.take()
             raise
@@ -286,6 +294,7 @@ class Dispatcher:
             return
         self._pool_sync.fence += 1
         self.claimed += reply.jobs
+        self._portion.received(reply.jobs)
         self._replies.receive(reply, fates, records, now)
         starved = self._runner.starved
         if claims:

@@ -10,6 +10,7 @@ from workkit.engine.dispatch.admission import Admission
 from workkit.engine.dispatch.board import QueueBoard
 from workkit.engine.dispatch.deadlines import Deadlines
 from workkit.engine.dispatch.ledger import Ledger
+from workkit.engine.dispatch.portion import Portion
 from workkit.engine.handling.execution import Execution
 from workkit.engine.process.identity import Identity
 from workkit.engine.runners.base import Runner
@@ -36,6 +37,7 @@ class PoolParts:
         ledger: The jobs that the pool holds.
         runner: Runs the handlers.
         deadlines: Handlers with a timeout.
+        portion: How many jobs one reply may carry.
         finished: Ended executions; the runner appends, the dispatcher removes.
     """
 
@@ -48,4 +50,5 @@ class PoolParts:
     ledger: Ledger
     runner: Runner
     deadlines: Deadlines
+    portion: Portion
     finished: deque[Execution]

@@ -11,6 +11,7 @@ from workkit.core.clock import Instant
 from workkit.core.history import Record
 from workkit.engine.dispatch.parts import PoolParts
 from workkit.engine.handling.execution import Fate, quick_fate
+from workkit.errors import ServerUnavailable
 from workkit.store.calls import beat, publish, resync
 from workkit.store.calls.exchange import flags
 from workkit.store.round_trip import Step
@@ -51,6 +52,7 @@ class PoolSync:
         self._admission = parts.admission
         self._ledger = parts.ledger
         self._board = parts.board
+        self._portion = parts.portion
         self._lost: _Lost | None = None
         self._found: list[Fate] = []
         self._in_step = False
@@ -186,9 +188,12 @@ class PoolSync:
         """Compare the jobs in Redis with the ledger, and shut out late exchanges."""
         self._in_step = False
         self.fence += 2
-        state = yield from resync.resync(
-            self._keys, self._identity.pool_id, self.fence, self._board.names
-        )
+        try:
+            state = yield from self._read()
+        except ServerUnavailable:
+            lost = sum(self._lost.claims.values()) if self._lost is not None else 0
+            self._portion.lost(len(self._ledger) + lost)
+            raise
         if state is None:
             self.reaped = True
             return
@@ -196,6 +201,28 @@ class PoolSync:
         self._resolve(self._identity.pool_id, last)
         self._compare(lists, now)
         self._in_step, self._resynced_at = True, now.monotonic_s
+
+    def _read(self) -> Step[tuple[resync.LastExchange, dict[str, list[bytes]]] | None]:
+        """Read the last exchange and the lists, in portions; None if the pool was reaped.
+
+        The new fence keeps exchanges from changing the lists meanwhile.
+        """
+        most, read = self._portion.most, 0
+        lists: dict[str, list[bytes]] = {name: [] for name in self._board.names}
+        while True:
+            state = yield from resync.resync(
+                self._keys, self._identity.pool_id, self.fence, self._board.names,
+                skip=read, most=most,
+            )  # fmt: skip
+            if state is None:
+                return None
+            last, more = state
+            for name, raws in more.items():
+                lists[name] += raws
+            count = sum(map(len, more.values()))
+            read += count
+            if count < most:
+                return last, lists
 
     def _compare(self, lists: Mapping[str, list[bytes]], now: Instant) -> None:
         present = {queue: Counter(raws) for queue, raws in lists.items()}

@@ -53,6 +53,7 @@ class Network:
         server: The server that requests go to.
         latency: Minimum and maximum time for one way, seconds; None in a world without faults.
         away_until_us: The server refuses connections before this time.
+        closes_at_bytes: The server closes a connection whose reply has more bytes; 0 for no limit.
         over: Whether the world is over; a stack that still sends something is unwound.
         closed: Whether all stacks are unwound as well; then every request is refused.
         before_outsiders: Called with the keys of a request that comes from outside the world.
@@ -64,6 +65,7 @@ class Network:
         self.server = server
         self.latency: tuple[float, float] | None = None
         self.away_until_us = 0
+        self.closes_at_bytes = 0
         self.over = False
         self.closed = False
         self.before_outsiders: Callable[[Sequence[bytes]], None] | None = None
@@ -141,6 +143,8 @@ class Network:
             watch(tuple(key for each in commands for key in keys_of(each)))
         if outcome is None:
             self._fail(connection, then, connection.timeout_us, "the reply was lost")
+        elif self.closes_at_bytes and _bytes_in(outcome) > self.closes_at_bytes:
+            self._fail(connection, then, 0, "the connection was closed")
         elif back_us or host.line.loses_replies(self._world.now_us):
             self._world.after(back_us, self._return, connection, then, outcome)
         else:
@@ -205,6 +209,13 @@ class Network:
         if hook is not None:  # the hook sends requests from outside itself
             hook(keys)
             self.before_outsiders = hook
+
+
+def _bytes_in(reply: Any) -> int:
+    """Count the bytes of a reply, without those that only say where its parts end."""
+    if isinstance(reply, list):
+        return sum(map(_bytes_in, reply))
+    return len(reply) if isinstance(reply, bytes) else 0
 
 
 def _nobody(outcome: Answer) -> None:

@@ -40,9 +40,17 @@ def _read_last(said: Any) -> LastExchange | None:
 
 
 def resync(
-    keys: Keys, pool_id: str, fence: int, queues: Sequence[str]
+    keys: Keys, pool_id: str, fence: int, queues: Sequence[str], *, skip: int, most: int
 ) -> RoundTrip[tuple[LastExchange, dict[str, list[bytes]]] | None]:
-    """Read the jobs that the pool holds, and set a new fence.
+    """Read jobs that the pool holds, and set a new fence.
+
+    Args:
+        keys: The namespace.
+        pool_id: The pool.
+        fence: The fence to set.
+        queues: The pool's queues.
+        skip: How many jobs to leave out, over all lists; those that were read before.
+        most: How many jobs to read at most.
 
     Returns:
         A round trip that gives the last applied exchange and the in-progress list of each queue,
@@ -57,7 +65,7 @@ def resync(
         last = _read_last(reply[1]) or LastExchange(0)
         return last, dict(zip(queues, reply[2:], strict=True))
 
-    return RoundTrip.one(call(scripts.RESYNC, key_list, [fence]), parse)
+    return RoundTrip.one(call(scripts.RESYNC, key_list, [fence, skip, most]), parse)
 
 
 def adopt(

@@ -4,6 +4,7 @@
 -- then one in-progress list a queue
 --
 -- ARGV[1]  fence to set
+-- ARGV[2]  how many jobs to leave out, over all lists   ARGV[3] how many to read at most
 --
 -- Returns {"gone"} if the pool is not registered, else {"ok", number of the last exchange that was
 -- applied, list...}. An exchange whose reply was lost may still reach the server later. It then
@@ -18,8 +19,18 @@ local some = false
 for k = 2, #KEYS, 1000 do
   some = redis.call('EXISTS', unpack(KEYS, k, math.min(k + 999, #KEYS))) > 0 or some
 end
+local skip, left = tonumber(ARGV[2]), tonumber(ARGV[3])
 for k = 2, #KEYS do
-  local items = some and redis.pcall('LRANGE', KEYS[k], 0, -1) or {}
-  reply[#reply + 1] = items.err and {} or items
+  local items = {}
+  if some and left > 0 then items = redis.pcall('LRANGE', KEYS[k], skip, skip + left - 1) end
+  if items.err then items = {} end
+  if skip > 0 and #items == 0 then
+    local length = redis.pcall('LLEN', KEYS[k])
+    if type(length) == 'number' then skip = skip - length end
+  else
+    skip = 0
+  end
+  left = left - #items
+  reply[#reply + 1] = items
 end
 return reply
