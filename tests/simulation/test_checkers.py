@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.simulation.fleet import SCENARIOS
 from tests.support.handlers import fail, nothing
-from workkit import WorkerPool
+from workkit import Job, WorkerPool
 from workkit.engine.observing import Executed, PoolObserver
 from workkit.simulation import Checker, Simulation, Violation, explore
 from workkit.simulation.checkers import ClaimsAreTakenUp, HandlerRun, RedisChange, all_checkers
@@ -234,6 +235,19 @@ def test_a_limit_that_redis_has_lost_does_not_hold_until_it_is_written_again() -
         sim.enqueuer.enqueue_many([("work", None)] * 3)
         sim.run_until_idle()
         sim.assert_ran("work", times=6)
+        sim.check_at_rest()
+
+
+def test_an_async_handler_that_times_out_is_tried_again_whatever_retry_on_says() -> None:
+    async def endless(job: Job) -> None:
+        await asyncio.sleep(3_600)
+
+    with Simulation(checkers=all_checkers()) as sim:
+        sim.pool().job("endless", endless, timeout=2, max_fails=2, retry_on=(ConnectionError,))
+        sim.enqueuer.enqueue("endless")
+        sim.run_until_idle()
+        (dead,) = sim.client.dead_jobs().jobs
+        assert dead.job.fails == 2
         sim.check_at_rest()
 
 

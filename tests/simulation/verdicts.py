@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from workkit import Discard, Fail, Job, Retry, Tasks
 from workkit.simulation import Simulation
 
@@ -41,6 +43,10 @@ def _tasks(asked: dict[int, int]) -> Tasks:
         errors = (Fail("never"), ValueError("not yet"), Retry("soon", in_s=4), Discard("no"))
         raise ExceptionGroup("several", [errors[n % 4], errors[(n + 1 + n % 3) % 4]])
 
+    @tasks.task(timeout=2, max_fails=3, retry_on=(ConnectionError,))
+    async def outlasts(n: int) -> None:
+        await asyncio.sleep(n % 3 * 5)
+
     _add_others(tasks, asked)
     return tasks
 
@@ -65,7 +71,9 @@ def _add_others(tasks: Tasks, asked: dict[int, int]) -> None:
 
 def _by_failure(job: Job, error: BaseException) -> float:
     """Return a backoff that depends on everything that it is told of a failure."""
-    return 1 + 3 * job.fails + job.failed_at % 5 + len(job.last_err) % 3 + len(str(error)) % 2
+    if job.args == {"n": "none"}:
+        return 0
+    return 0.3 + 3 * job.fails + job.failed_at % 5 + len(job.last_err) % 3 + len(str(error)) % 2
 
 
 def verdicts(sim: Simulation) -> None:
@@ -79,7 +87,7 @@ def verdicts(sim: Simulation) -> None:
         pool = sim.pool(tasks=tasks, concurrency=3)
         pool.job("careless", careless, max_fails=3, backoff=_by_failure)
     for n in range(10):
-        sim.at(9 * n, sim.enqueuer.enqueue, "careless", {"n": "two"})
+        sim.at(9 * n, sim.enqueuer.enqueue, "careless", {"n": "two" if n % 3 else "none"})
     enqueuer = sim.enqueuer
     decides, listed, once = (tasks[name] for name in ("decides", "listed", "once"))
     for n in range(1, 90):
@@ -93,5 +101,6 @@ def verdicts(sim: Simulation) -> None:
             sim.at(n, enqueuer.enqueue, decides.call(n))
     for n in range(12):
         sim.at(5 * n, enqueuer.enqueue, tasks["together"].call(n))
+        sim.at(5 * n + 2, enqueuer.enqueue, tasks["outlasts"].call(n))
     sim.at(40, enqueuer.enqueue, "decides", {"n": "four"})
     sim.at(70, sim.client.retry_all_dead_jobs)

@@ -5,6 +5,7 @@ This is written apart from the engine's own rule, so that a fault there is found
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Final, Literal, NamedTuple
 
@@ -46,7 +47,8 @@ def promised(error: BaseException, options: JobOptions) -> Promise:
         return Promise("dropped")
     if isinstance(error, (Fail, ArgsMismatch)):
         return Promise("final")
-    order = type(error).__mro__
+    kind = _kind(error, options)
+    order = kind.__mro__
     fails_at, retries_at = (
         min((order.index(each) for each in listed if each in order), default=math.inf)
         for listed in (options.fail_on, options.retry_on or ())
@@ -54,4 +56,11 @@ def promised(error: BaseException, options: JobOptions) -> Promise:
     if fails_at < retries_at:
         return Promise("final")
     only_others = options.retry_on is not None and retries_at == math.inf
-    return Promise("final") if only_others and not isinstance(error, JobTimeout) else PLAIN
+    return Promise("final") if only_others and not issubclass(kind, JobTimeout) else PLAIN
+
+
+def _kind(error: BaseException, options: JobOptions) -> type[BaseException]:
+    """Return the class that decides: an async handler that has timed out ends by cancellation."""
+    if isinstance(error, asyncio.CancelledError) and options.timeout is not None:
+        return JobTimeout
+    return type(error)
