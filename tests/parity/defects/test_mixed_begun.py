@@ -94,6 +94,23 @@ def test_the_newer_one_keeps_its_key_and_takes_its_updates(fleet: Fleet) -> None
     assert is_clean(fleet)
 
 
+@pytest.mark.parametrize("update", [by_go, by_us])
+def test_a_newer_one_that_was_updated_before_keeps_its_key_and_its_update(
+    fleet: Fleet, update: Enqueue
+) -> None:
+    go = begun_in_go(fleet, by_go)
+    assert by_us(fleet, go, 2) is not None
+    assert update(fleet, go, 3) is None
+    pool, ran = recovered(fleet, concurrency=1)
+    pool.claim()
+    older = pool.runner.begin()
+    assert by_us(fleet, go, 4) is None
+    pool.runner.run(older)
+    pool.work()
+    assert ran.args == [1, 4]
+    assert is_clean(fleet)
+
+
 @pytest.mark.parametrize("mover", ["nobody", "go", "us"])
 def test_a_newer_one_that_is_scheduled_or_was_moved_is_told_from_an_update(
     fleet: Fleet, mover: str

@@ -162,7 +162,11 @@ class Admission:
             return ""
 
     def is_newer(self, raw: bytes, execution: Execution, key: bytes) -> bool:
-        """Tell whether some bytes are another waiting job with the unique key of an execution."""
+        """Tell whether some bytes are another waiting job with the unique key of an execution.
+
+        Only one job with a key waits before its first run. The others with that key have begun, and
+        came earlier.
+        """
         try:
             payload = wire.read(raw)
         except Undecodable:
@@ -170,7 +174,8 @@ class Admission:
         is_other = (
             payload.unique and not wire.has_run(payload) and payload.id != execution.payload.id
         )
-        return is_other and self._keys.unique_of(payload).encode() == key
+        is_earlier = payload.enqueued_at < execution.payload.enqueued_at
+        return is_other and not is_earlier and self._keys.unique_of(payload).encode() == key
 
     @staticmethod
     def is_job(raw: bytes) -> bool:

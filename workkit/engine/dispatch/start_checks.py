@@ -156,8 +156,8 @@ class StartChecks:
         """Look whether another waiting job has its own place in the queue and the same unique key.
 
         If a job began in a Go pool, nothing shows this when it comes back. Its key may belong to a
-        newer job, whose bytes may have been rewritten since it took the key. An update has no
-        separate place in the queue.
+        newer job, whose bytes may have been rewritten since it took the key. If the key holds an
+        update, this is in no queue; it may be one of the newer job, which is.
         """
         admission, key = self._admission, self._admission.unique_key(execution)
         value = yield from begin.unique_value(key)
@@ -166,9 +166,8 @@ class StartChecks:
         holder = admission.job_id(value)  # "" if the key does not name its owner
 
         def is_successor(raw: bytes) -> bool:
-            if holder:
-                return admission.job_id(raw) == holder
-            return admission.is_newer(raw, execution, key)
+            is_holder = bool(holder) and admission.job_id(raw) == holder
+            return is_holder or admission.is_newer(raw, execution, key)
 
         start = 0
         while raws := (yield from begin.newest(self._keys, execution.queue, start, _PAGE)):
