@@ -23,6 +23,7 @@ from tests.simulation.hardships import (
     suspects,
     taken,
     undeclared,
+    untold,
     watches_end,
 )
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
@@ -316,6 +317,7 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
     "clocks": (verdicts, Faults(step=90)),
+    "slow_clocks": (verdicts, Faults(slow=240)),
     "lossy": (everything, Faults(crash=20, lose=40, wipe=15, failover=30, aof=30, evict=40)),
     "deaf": (deaf, DEFAULT_FAULTS),
     "competing": (competing, Faults(crash=20, lose=20)),
@@ -340,6 +342,7 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "fenced": (fenced, Faults(freeze=120)),
     "crowded": (crowded, Faults(crash=20, lose=20, latency=(0.0001, 0.0005))),
     "taken": (taken, Faults(lose=60, latency=(0.0001, 0.001))),
+    "untold": (untold, Faults(lose=60, latency=(0.0001, 0.001))),
     "suspects": (suspects, Faults(crash=120, freeze=30)),
     "outages": (outages, Faults(outage=60, away=30, readonly=40, oom=40, failover=20, lose=20)),
     "refused": (reaping, Faults(readonly=200, oom=100, freeze=20)),

@@ -16,20 +16,10 @@ from typing import Any, Final
 
 from workkit.core import job as wire
 from workkit.core.entropy import Entropy
-from workkit.core.job import PERIODIC
-from workkit.simulation import Checker, SimulatedPool, Simulation
-from workkit.simulation.checkers import HandlerRun, RedisChange, TakenSlots
+from workkit.simulation import SimulatedPool, Simulation
 from workkit.store.scripts import Script
 
-__all__ = [
-    "GoHasRun",
-    "GoPool",
-    "LimitsHoldInGo",
-    "OldArgsAreOver",
-    "expel",
-    "requeue",
-    "requeue_one",
-]
+__all__ = ["GoPool", "expel", "requeue", "requeue_one"]
 
 _FETCH: Final = b"""
 local limit = tonumber(redis.call('GET', KEYS[6]) or '0') or 0
@@ -209,10 +199,20 @@ class GoPool:
         for _ in range(self.concurrency):
             name = names[self._entropy.below(len(names))]
             if self._held < self.concurrency and not self._stopping:
-                queue = self.sim.keys.queue(name, self.pool_id)
-                raw = _run(self.sim, "fetch", _FETCH, tuple(queue), self.pool_id)
-                if isinstance(raw, bytes) and raw:
-                    self._begin(name, raw)
+                self._fetch(name)
+
+    def take(self, name: str, count: int) -> None:
+        """Fetch jobs of a paused queue, however many workers are free."""
+        self.sim.client.unpause(name)
+        for _ in range(count if self._alive else 0):
+            self._fetch(name)
+        self.sim.client.pause(name)
+
+    def _fetch(self, name: str) -> None:
+        queue = self.sim.keys.queue(name, self.pool_id)
+        raw = _run(self.sim, "fetch", _FETCH, tuple(queue), self.pool_id)
+        if isinstance(raw, bytes) and raw:
+            self._begin(name, raw)
 
     def _begin(self, name: str, raw: bytes) -> None:
         job, settled = wire.read(raw), raw
@@ -268,70 +268,3 @@ class GoPool:
             for name in names.decode().split(","):
                 requeue(self.sim, pool_id, name)
             self._leave(pool_id)
-
-
-class LimitsHoldInGo(Checker):
-    """Go pools find the limit that was declared, as long as one of them handles the job."""
-
-    rule = "a limit holds while Go pools handle its job"
-
-    def changed(self, change: RedisChange) -> None:
-        """Count after each claim of a Go pool."""
-        for move in change.moves if change.command == "go_fetch" else ():
-            assert move.after is not None
-            queue = move.after.place.queue
-            limit, held = self.scene.limit_of(queue), sum(self.scene.held(queue).values())
-            if limit and held > limit:
-                self.violated(f"{held} of {queue!r} are held, {limit} may be", move.job_id)
-
-
-class OldArgsAreOver(Checker):
-    """A job that a stopped Go pool has run in a newer version does not run in the old version."""
-
-    rule = "what a stopped Go pool has run does not run again"
-
-    def started(self, run: HandlerRun) -> None:
-        """Look whether a Go pool has left it behind."""
-        key = f"{self.scene.keys.prefix}go_over".encode()
-        if self.scene.read("HEXISTS", key, run.job_id):
-            self.violated(f"{run.pool} runs what is left of it", run.job_id)
-
-
-class GoHasRun(Checker):
-    """Slots that Go pools plan run, and a slot that a Go pool has run does not run again.
-
-    `TakenSlots` describes the only exception.
-    """
-
-    rule = "cron slots of Go pools run once"
-
-    def __init__(self) -> None:
-        self._begun: set[str] = set()
-        self._of_go: set[str] = set()
-        self._taken = TakenSlots()
-
-    def changed(self, change: RedisChange) -> None:
-        """Note which slots Go pools have settled."""
-        self._taken.changed(self.scene, change, self._of_go)
-        if change.command == "go_settle":
-            self._of_go |= {move.job_id for move in change.moves if move.after is None}
-
-    def started(self, run: HandlerRun) -> None:
-        """Look whether a Go pool has run it."""
-        self._begun.add(run.job_id)
-        excused = self._taken.excuse(run)
-        if run.job_id in self._of_go and run.job_id.startswith(PERIODIC) and not excused:
-            self.violated(f"{run.pool} runs what a Go pool has run", run.job_id)
-
-    def crashed(self, pool: str) -> None:
-        """Forget the claims of a crashed process."""
-        self._taken.crashed(pool)
-
-    def at_rest(self) -> None:
-        """Look whether everything that was planned has run."""
-        key = f"{self.scene.keys.prefix}go_planned".encode()
-        for slot, due_s in self.scene.read("HGETALL", key).items():
-            job_id = slot.decode()
-            is_due = int(due_s) < self.scene.true_s() - 60
-            if is_due and job_id not in self._begun | self._of_go and not self.scene.where(job_id):
-                self.violated("a Go pool has planned it, and it never ran", job_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from tests.simulation import go_peer
+from tests.simulation.mishaps import before_next
 from tests.support.handlers import nothing
 from workkit import Job
 from workkit.core.entropy import Entropy
@@ -27,6 +29,7 @@ __all__ = [
     "suspects",
     "taken",
     "undeclared",
+    "untold",
     "watches_end",
 ]
 
@@ -85,6 +88,21 @@ def _take_one(sim: Simulation, pool: SimulatedPool) -> None:
         go_peer.requeue_one(sim, pool.pool_id, "work")
 
 
+def untold(sim: Simulation) -> None:
+    """The same; soon after that, pools lose their registration before they have told of it."""
+    taken(sim)
+    entropy = Entropy(f"{sim.seed}/untold")
+    for n in range(40):
+        for pool in sim.pools:
+            if entropy.below(4) == 0:
+                sim.at(4 * n + 0.3, _forget_fence_soon, sim, pool, 1 + entropy.below(3))
+
+
+def _forget_fence_soon(sim: Simulation, pool: SimulatedPool, at: int) -> None:
+    """Let a pool lose its fence just before its Nth exchange from now."""
+    before_next(pool, "exchange", partial(_forget_fence, sim, pool), at=at)
+
+
 def suspects(sim: Simulation) -> None:
     """Jobs that are soon on their last recovery, beside long ones in the same pools."""
     for _ in range(2):
@@ -141,7 +159,7 @@ def lonely(sim: Simulation) -> None:
 
 
 def watches_end(sim: Simulation) -> None:
-    """A pool that is idle for long and then busy; jobs are scheduled as soon as it is busy."""
+    """A pool that is idle for long and then busy; jobs are scheduled while it is busy."""
     entropy = Entropy(f"{sim.seed}/watches")
     pool = sim.pool(concurrency=1)
     pool.job("long", nothing, takes=(18, 24))
@@ -150,6 +168,8 @@ def watches_end(sim: Simulation) -> None:
     while at_s < 160:
         sim.at(at_s, sim.enqueuer.enqueue, "long", {"at": at_s})
         sim.at(at_s + 0.2, sim.enqueuer.enqueue_in, "work", entropy.uniform(2, 5), {"at": at_s})
+        later_s = at_s + entropy.uniform(6, 9)  # when no other job is due
+        sim.at(later_s, sim.enqueuer.enqueue_in, "work", entropy.uniform(1, 3), {"at": later_s})
         at_s += entropy.uniform(30, 40)
 
 

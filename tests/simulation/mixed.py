@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.simulation.go_peer import GoHasRun, GoPool, LimitsHoldInGo, OldArgsAreOver
+from tests.simulation.go_peer import GoPool
+from tests.simulation.go_rules import (
+    GoHasRun,
+    LimitsHoldInGo,
+    NewerJobsKeepTheirKeys,
+    OldArgsAreOver,
+)
 from tests.support.handlers import nothing
 from workkit.core.entropy import Entropy
 from workkit.simulation import Checker, Faults, SimulatedPool, Simulation
@@ -35,7 +41,7 @@ _NOT_FOR_GO: Final = (
 def checkers() -> list[Checker]:
     """Make the rules that hold in worlds with Go pools."""
     kept = [each for each in all_checkers() if not isinstance(each, _NOT_FOR_GO)]
-    return [*kept, GoHasRun(), LimitsHoldInGo(), OldArgsAreOver()]
+    return [*kept, GoHasRun(), LimitsHoldInGo(), OldArgsAreOver(), NewerJobsKeepTheirKeys()]
 
 
 def mixed(sim: Simulation) -> None:
@@ -59,7 +65,8 @@ def mixed(sim: Simulation) -> None:
     both[1].live(entropy.uniform(0, 60), ends_s[1], killed=not killed)
     # Jobs by key wait now and then, so that they are updated, and newer ones wait beside those that
     # a killed pool was running.
-    for from_s, to_s in ((100, 115), (250, 265), *((end_s - 1, end_s + 25) for end_s in ends_s)):
+    _succeed(sim, both[0 if killed else 1], ends_s[0 if killed else 1])
+    for from_s, to_s in ((100, 115), (250, 265), *((end_s - 4, end_s + 25) for end_s in ends_s)):
         sim.at(from_s, sim.client.pause, "keyed")
         sim.at(to_s, sim.client.unpause, "keyed")
     leaves_s = entropy.uniform(30, 90)
@@ -75,6 +82,18 @@ def mixed(sim: Simulation) -> None:
         else:
             key = {"k": n % 5}
             sim.at(at_s, sim.enqueuer.enqueue_unique_by_key, "keyed", {"n": n}, key)
+
+
+def _succeed(sim: Simulation, pool: GoPool, killed_s: float) -> None:
+    """Let a Go pool that is about to be killed begin unique jobs, and send newer ones after it."""
+    sim.at(killed_s - 1, pool.take, "keyed", 6)
+    enqueuer = sim.enqueuer
+    for n in range(2):
+        args, key = {"u": n}, {"k": 10 + n}
+        sim.at(killed_s - 3, enqueuer.enqueue_unique, "keyed", args)
+        sim.at(killed_s - 3, enqueuer.enqueue_unique_by_key, "keyed", {"n": 1_000}, key)
+        sim.at(killed_s + 1, enqueuer.enqueue_unique, "keyed", args)
+        sim.at(killed_s + 1, enqueuer.enqueue_unique_in_by_key, "keyed", 4, {"n": 1_001}, key)
 
 
 def _ours(sim: Simulation, name: str) -> SimulatedPool:

@@ -67,13 +67,26 @@ def _evict_a_limit(sim: Simulation) -> None:
 
 
 def quiet(sim: Simulation) -> None:
-    """One idle pool, on connections that fall silent; seldom somebody sends a job."""
+    """One idle pool, on connections that fall silent; seldom somebody sends a job.
+
+    Some jobs come just after their queue had a wrong type for a moment.
+    """
     entropy = Entropy(f"{sim.seed}/quiet")
     sim.pool(concurrency=2).job("work", nothing, takes=(0, 2))
     at_s = 10.0
     while at_s < 300:
         sim.at(at_s, sim.enqueuer.enqueue, "work", {"at": at_s})
+        if entropy.below(3) == 0:
+            sim.at(at_s - 0.6, _spoil, sim, sim.keys.jobs("work"))
         at_s += entropy.uniform(20, 60)
+
+
+def _spoil(sim: Simulation, key: bytes) -> None:
+    """Give a key that does not exist a wrong type for half a second."""
+    if not sim.server.read(("EXISTS", key)):
+        sim.disturbances.strike("", 0.5, "mistype")
+        sim.server.execute([("SET", key, "junk")])
+        sim.at(sim.now + 0.5, sim.server.execute, [("DEL", key)])
 
 
 def interrupted(sim: Simulation) -> None:

@@ -25,6 +25,8 @@ __all__ = ["NobodyAliveIsReaped", "NothingEarly", "RetriesKeepTheRules"]
 _DEAD_S: Final = 12.0
 #: The tolerance for the clocks of two hosts: a second, and a second for rounding, seconds.
 _NEAR_S: Final = 2.0
+#: The tolerance for rounding alone, seconds.
+_ROUNDING_S: Final = 0.001
 #: A pool has compared its clock with the server's after this long, seconds.
 _CLOCK_S: Final = 45.0
 #: The highest jitter of the default backoff, and the variance of one that is even.
@@ -249,7 +251,10 @@ def _exact_s(failed: _Failure, job: Payload, raw: bytes) -> float | None:
 
 
 class NothingEarly(Checker):
-    """No job goes to its queue before it is due by the server's clock; hosts' do not count."""
+    """No job goes to its queue before it is due by the server's clock; hosts' do not count.
+
+    A pool whose own clock is right moves nothing early, however long replies took.
+    """
 
     rule = "nothing runs before its time"
 
@@ -257,10 +262,12 @@ class NothingEarly(Checker):
         """Check jobs that were queued."""
         if change.command != "move":
             return
+        true_s = self.scene.true_s()
+        most_s = 0.0 if abs(change.clock_s - true_s) < _ROUNDING_S else _NEAR_S
         for move in change.moves:
             if move.before is not None and move.went_to("queued"):
-                early_s = move.before.score - self.scene.true_s()
-                if early_s > _NEAR_S:
+                early_s = move.before.score - true_s
+                if early_s > most_s:
                     self.violated(f"it is queued {early_s:g} s before it is due", move.job_id)
 
 
