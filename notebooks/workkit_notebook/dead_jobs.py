@@ -37,6 +37,8 @@ __all__ = ["DeadJobs"]
 _BUCKETS: Final = 60
 _GROUPS: Final = 12
 _ROWS: Final = 500
+#: Minutes would not tell the bars of a shorter time apart.
+_SHORT_S: Final = 3_600
 _WIDE: Final = "980px"
 #: More jobs than this are read and filtered on a thread, so that the kernel stays free.
 _AT_ONCE: Final = 5_000
@@ -269,7 +271,8 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         self._buckets = Buckets(*self._dead.span, _BUCKETS)
         self._edges = self._buckets.edges
         self._quiet = True
-        self._brush.fill([html.clock_time(edge) for edge in self._edges])
+        short = self._edges[-1] - self._edges[0] < _SHORT_S
+        self._brush.fill([html.clock_time(edge, seconds=short) for edge in self._edges])
         self._quiet = False
 
     def _show(self) -> None:
@@ -354,7 +357,9 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         held = len(dead.records)
         older = f"; shows the newest {held:,} of {dead.total:,}" if held < dead.total else ""
         access = "" if self._acting is not None else "; read-only"
-        about = html.muted(f"{self._reader.label}{access}{older}")
+        # Ages are counted from here, and a saved page is read much later.
+        as_of = f", as of {html.clock_time(dead.now_s, seconds=True)} UTC"
+        about = html.muted(f"{self._reader.label}{as_of}{access}{older}")
         self._head.value = f"{_STYLE}<b>{counted(dead.total, 'dead job')}</b> {about}"
         shown = f", the newest {_ROWS} are listed" if len(rows) > _ROWS else ""
         self._count.value = html.muted(f"{len(rows):,} match{shown}; mark one to see it in full")

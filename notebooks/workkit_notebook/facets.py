@@ -18,6 +18,8 @@ __all__ = ["Facet", "Facets", "with_term"]
 _MOST_VALUES: Final = 500
 _MOST_KEYS: Final = 100
 _DEPTH: Final = 4
+#: What is shown as "1.0 times as frequent" is not more frequent.
+_LEAST_LIFT: Final = 1.05
 #: What the query language would read as something else.
 _ODD_KEY: Final = re.compile(r'[\s":(),.]')
 _SIMPLE: Final = re.compile(r"[\w-]+")
@@ -138,7 +140,8 @@ class Facets:
                 if others:
                     rest = (total - count + 0.5) / (others + 1)
                     lift = (count + 0.5) / (len(mine) + 1) / rest
-                    if lift <= 1:
+                    rarer = count * others <= (total - count) * len(mine)
+                    if rarer or lift < _LEAST_LIFT:
                         continue
                 elif count == len(mine):
                     continue  # what all have tells nothing

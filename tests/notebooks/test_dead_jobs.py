@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def test_a_bar_picks_the_jobs_that_it_counts(morgue: Morgue) -> None:
     first = min(dead.died_at for dead in raws)
     redis: Any = __import__("redis").Redis.from_url(morgue.url)
     for at, dead in enumerate(raws):  # a bar is one second, and ends where the next one begins
-        redis.zadd(f"{morgue.namespace}:dead", {dead.job.raw: first + (at or 59)})
+        redis.zadd(f"{morgue.namespace}:dead", {dead.job.raw: first + (at if at < 12 else 59)})
     view = DeadJobs(morgue.client)
     (brush,) = parts(view, "_Part")
     counts = list(brush.counts)
@@ -123,6 +124,7 @@ def test_a_bar_picks_the_jobs_that_it_counts(morgue: Morgue) -> None:
         brush.index = (at, at + 1)
         picked.append(len(view.jobs))
     assert picked == counts
+    assert len(set(brush.labels)) == 60  # the last bar begins in the second in which it ends
     assert sum(counts) == len(ALL)
     assert max(counts) == 1
 
@@ -247,6 +249,8 @@ def test_a_page_says_what_it_was_filtered_by(morgue: Morgue) -> None:
 
     assert "filter: args.n:&lt;10" in page("args.n:<10")
     assert "filter:" not in page("")
+    # Ages are counted from a time, which a reader of a saved page does not know otherwise.
+    assert re.search(r", as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; read-only", page(""))
     assert "none of them matches" in page("args.n:99")
     assert "unknown field &#x27;nothing&#x27;" in page("nothing:such")
     for query in ("args.n:99", "nothing:such"):

@@ -64,6 +64,14 @@ def test_what_is_more_frequent_is_offered_and_writes_the_query(morgue: Morgue) -
     assert {one.job.arg_str("tenant") for one in view.jobs} == {"acme"}
 
 
+@pytest.mark.parametrize("query", ["args.n:<20", "args.n:>3", "args.n:3"])
+def test_what_all_jobs_have_is_not_more_frequent_among_some(morgue: Morgue, query: str) -> None:
+    view = DeadJobs(morgue.client, query=query)  # all are mails with the same note
+    offered = [b.description for b in facet_buttons(view)]
+    assert not [says for says in offered if not says.startswith("tenant: ")]
+    assert "1.0 times" not in text(view)
+
+
 def test_all_jobs_have_their_most_frequent_values(morgue: Morgue) -> None:
     view = DeadJobs(morgue.client)
     offered = [b.description for b in facet_buttons(view)]
