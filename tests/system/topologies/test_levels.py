@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 from pathlib import Path
@@ -18,6 +19,7 @@ from workkit import (
     AsyncEnqueuer,
     Client,
     Enqueuer,
+    Place,
     ServerError,
     ServerRefused,
     ServerUnavailable,
@@ -128,6 +130,24 @@ def test_fakeredis_works_at_the_level_that_the_docs_give(
     fake = fakeredis.FakeRedis()
     assert journey(fake, namespace, wait_until) >= {"plain", "cron", "woken"}
     assert level(fake) == documented("fakeredis")
+
+
+def test_a_client_acts_on_fakeredis_which_records_no_acts(namespace: str) -> None:
+    fake = fakeredis.FakeRedis()
+    client, died_at = Client(namespace, fake), 17
+    raw = {"name": "ok", "id": "x", "t": 1, "args": None, "fails": 4, "err": "e", "failed_at": 17}
+    fake.zadd(Keys(namespace).dead, {json.dumps(raw): died_at})
+    client.pause("ok")
+    client.retry_dead_job(died_at, "x")
+    (waiting,) = client.queued_jobs("ok").jobs
+    edit = client.actions.plan_edit(Place("queued", "ok"), waiting, '{"n": 1}')
+    client.actions.apply_edit(edit)
+    client.delete_queued_job("ok", "x")
+    (deleted,) = [each for each in client.actions.operations() if each.verb == "delete"]
+    assert client.actions.undo(deleted.operation_id).back == 1
+    assert client.queued_jobs("ok").jobs[0].job.args == {"n": 1}
+    assert client.unpause("ok")
+    assert list(client.acts()) == []
 
 
 @pytest.mark.one_server
