@@ -40,36 +40,41 @@ class NewerJobsKeepTheirKeys(Checker):
     """A unique job that waits has its key, also when an older job with that key comes back.
 
     The older job had begun in a Go pool, which leaves no mark. Exceptions: a Go pool frees the key
-    of every job that it fetches. If a Go pool has also put the job back, nothing shows that it has
-    begun.
+    of every job that it fetches, and what waits without its key may take an update of another job.
+    If a Go pool has also put the job back, nothing shows that it has begun.
     """
 
     rule = "a newer job keeps its unique key"
 
     def __init__(self) -> None:
         self._begun: set[str] = set()
-        self._unmarked: set[str] = set()  # have begun, and nothing shows it
-        self._excused: set[str] = set()
+        self._excused: set[str] = set()  # have lost their keys to Go pools, or free others'
 
     def changed(self, change: RedisChange) -> None:
-        """Follow the jobs that Go pools begin and put back."""
+        """Follow the jobs that Go pools begin and put back, and the updates that replace jobs."""
         for move in change.moves:
             if change.command == "go_fetch" and move.after is not None:
                 self._begun.add(move.job_id)
-                self._excused |= {each.job_id for each in self._newer(move.after)}
-            elif change.command == "go_requeue" and move.job_id in self._begun:
-                self._unmarked.add(move.job_id)
+                self._excuse(move.after)
+                continue
+            came_back = change.command == "go_requeue" and move.job_id in self._begun
+            is_excused = move.before is not None and move.before.job_id in self._excused
+            if came_back or is_excused:
+                self._excused.add(move.job_id)
 
     def started(self, run: HandlerRun) -> None:
         """Look at the newer jobs with the key of a job that starts."""
         for place in self.scene.where(run.job_id):
-            newer = self._newer(place)
-            if run.job_id in self._unmarked:
-                self._excused |= {each.job_id for each in newer}
-            for each in newer:
+            if run.job_id in self._excused:
+                self._excuse(place)
+            for each in self._newer(place):
                 if each.job_id not in self._excused and not self.scene.read("EXISTS", _key(each)):
                     self.violated(f"{run.job_id} starts and frees its key", each.job_id)
         self._begun.add(run.job_id)
+
+    def _excuse(self, place: PlacedJob) -> None:
+        """Expect no keys of the newer jobs with the key of a job."""
+        self._excused |= {each.job_id for each in self._newer(place)}
 
     def _newer(self, place: PlacedJob) -> list[PlacedJob]:
         """Return the jobs with the key of a job that wait and have not begun."""
