@@ -19,7 +19,7 @@ from workkit.core.fingerprint import fingerprint
 from workkit.core.history import PackedHistory, Record, TracedRecord, pack, unpack
 from workkit.core.masks import Masks
 from workkit.core.records import Place, WorkerObservation
-from workkit.core.secrets import without
+from workkit.core.secrets import may_repeat, without
 from workkit.core.undecodable import bury_undecodable
 from workkit.snapshot import SECRETS, Redaction, Snapshot, write_snapshot
 from workkit_tui.settings import DEFAULT_MASKS
@@ -189,6 +189,26 @@ def test_a_secret_that_only_an_error_or_a_checkin_shows_is_found_by_its_form() -
     assert SECRET not in f"{found.error}{found.checkins}"
     worker = WorkerObservation("w", is_busy=True, args_json="{}", checkin=error)
     assert SECRET not in Redaction().worker(worker).checkin
+
+
+#: Values with and without other notations, and texts that may have parts of them.
+GONE = st.sampled_from(["hunter-2", "pässword", 'a"b/c&d', "x y z", "83412", "abc"])
+PARTS = st.sampled_from(["...", "…", " ", "hunt", "\\", '"', "é", "\u2028", "-2", "n"]) | GONE
+
+
+@given(st.sets(GONE), st.lists(PARTS, max_size=4), st.booleans(), st.integers(0, 4))
+def test_what_is_left_alone_holds_no_secret_in_any_notation(
+    gone: set[str], parts: list[str], ascii_only: bool, coded: int
+) -> None:
+    text = "".join(parts)
+    notations: list[Any] = [
+        str, repr, json.dumps, quote, lambda it: base64.b64encode(it.encode()).decode()
+    ]  # fmt: skip
+    error = f"E: {notations[coded](text)}"
+    found = json.dumps([error, {text: error}, 83412], ensure_ascii=ascii_only)
+    if not may_repeat(found.encode(), gone):
+        assert [without(each, gone) for each in (text, error)] == [text, error]
+        assert "83412" not in gone
 
 
 def test_the_hash_of_a_unique_key_cannot_be_looked_up() -> None:

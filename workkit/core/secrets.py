@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["LEAST_CHARS", "SECRETS", "Hints", "matcher", "plain_name", "without"]
+__all__ = ["LEAST_CHARS", "SECRETS", "Hints", "matcher", "may_repeat", "plain_name", "without"]
 
 #: Names of values that are secret; ``*`` stands for anything. Names are compared as `plain_name`
 #: returns them.
@@ -50,6 +50,8 @@ _ENTITIES: Final = {
 }  # fmt: skip
 #: Shorter names are not looked for where spaces divide them.
 _LEAST_SPACED: Final = 6
+#: What JSON may write in another way, and where a text was cut.
+_UNSURE: Final = (b"\\u", b"\\/", b"...", "…".encode())
 #: Where a text was cut, by `core.job`, by `Job.checkin` or by the libraries of others.
 _CUT: Final = re.compile(r"\n?\.\.\. \d+ bytes left out \.\.\.\n?|\.\.\.|…")
 
@@ -132,6 +134,25 @@ def without(text: str, secrets: Iterable[str], instead: str = "[redacted]") -> s
             if coded in text:
                 text = re.sub(rf"{re.escape(coded)}{_REST_OF_CODE}", lambda _: instead, text)
     return _without_parts(text, known, instead) if known and _CUT.search(text) else text
+
+
+def may_repeat(text: bytes, secrets: Iterable[str]) -> bool:
+    """Tell whether `without` may change texts in JSON. A cheap test that is False for most.
+
+    Args:
+        text: JSON, or several parts of it.
+        secrets: The values.
+    """
+    if any(sign in text for sign in _UNSURE):
+        return True
+    for secret in secrets:
+        if len(secret) >= LEAST_CHARS and (
+            not _PLAIN.fullmatch(secret)
+            or secret.encode() in text
+            or any(coded.encode() in text for coded in _coded(secret))
+        ):
+            return True
+    return False
 
 
 @lru_cache(maxsize=1_024)

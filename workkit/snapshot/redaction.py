@@ -17,7 +17,7 @@ from workkit.core.fingerprint import fingerprint
 from workkit.core.history import PackedHistory, Record, pack, unpack
 from workkit.core.masks import Masks, note
 from workkit.core.records import WorkerObservation
-from workkit.core.secrets import LEAST_CHARS, SECRETS, without
+from workkit.core.secrets import LEAST_CHARS, SECRETS, may_repeat, without
 from workkit.core.showing import shown
 from workkit.core.undecodable import UNDECODABLE
 from workkit.errors import InvalidOption, Undecodable
@@ -119,9 +119,10 @@ class Redaction:
             self._values_of[job.id] = frozenset(gone)
         if "err" in fields:
             fields["err"] = error
-        others = fields.keys() - _NAMING
-        fields |= {name: msgspec.Raw(_scrubbed(bytes(fields[name]), gone)) for name in others}
-        fields["args"] = msgspec.Raw(_scrubbed(clean, gone))
+        fields["args"] = msgspec.Raw(clean)
+        kept = ["args", *(fields.keys() - _NAMING)]
+        if may_repeat(b" ".join(bytes(fields[name]) for name in kept), gone):
+            fields |= {name: msgspec.Raw(_scrubbed(bytes(fields[name]), gone)) for name in kept}
         if "err" in fields and fields["err"] != told and len(self._kinds) < _MOST_KINDS:
             left = _text_of(fields["err"])
             self._kinds[fingerprint(job.last_err)] = fingerprint(left or "")
