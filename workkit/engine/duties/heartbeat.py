@@ -35,7 +35,7 @@ class Heartbeat:
         callbacks: Give totals and stacks, and hear when the pool is no longer registered.
 
     Attributes:
-        is_heard: Whether the last heartbeat arrived.
+        is_heard: Whether the last heartbeat arrived, and was written.
         heard_s: When a heartbeat arrived last, monotonic seconds; 0 before the first.
     """
 
@@ -67,7 +67,11 @@ class Heartbeat:
             except ServerError:
                 self.is_heard = False
                 raise
-            self.is_heard, self.heard_s = True, now.monotonic_s
+            # For a pool that is not registered the script writes nothing: a server that refuses
+            # writes answers it as well, and all other pools seem to be silent.
+            self.is_heard = reply.alive
+            if reply.alive:
+                self.heard_s = now.monotonic_s
             if not reply.alive and pool_id == identity.pool_id:
                 self._callbacks.expelled()
             if reply.asked:
