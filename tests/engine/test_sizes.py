@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tests.engine.stage import EngineStage
-from tests.support.handlers import nothing
+from tests.support.handlers import boom, nothing
+from tests.support.steps import FaultyLink, StepPool
 from workkit import InvalidArgs, InvalidOption, WorkerPool
 from workkit.core import job as wire
 from workkit.core.records import Place
+from workkit.errors import ServerUnavailable
 from workkit.store.calls import beat, exchange, move, pages
 from workkit.store.connections.link import Link
 from workkit.store.connections.routine import carry_out
@@ -101,6 +104,78 @@ def test_a_claim_ends_at_some_megabytes_over_all_queues(stage: EngineStage) -> N
     assert max(claimed) <= 30 * MIB
     assert stage.lock("work") == 60
     link.close()
+
+
+def holding(stage: EngineStage, count: int, handler: Any = nothing, **options: Any) -> StepPool:
+    """Return a pool that runs large jobs and claims no more."""
+    worker = stage.pool(concurrency=count)
+    worker.job("work", handler, **options)
+    pool = stage.stepped(worker)
+    lay(stage, "jobs:work", [large(number) for number in range(count)])
+    while stage.redis.llen(stage.key("jobs:work")):
+        pool.claim()
+    while pool.runner.waiting:
+        pool.runner.begin()
+    pool.engine.dispatcher.stop_claiming()
+    pool.link.sent.clear()
+    return pool
+
+
+def most_sent(pool: StepPool) -> int:
+    """Return how many bytes the largest command has had."""
+    return max(
+        sum(len(part) for part in command if isinstance(part, bytes))
+        for commands in pool.link.sent
+        for command in commands
+    )
+
+
+def settle(pool: StepPool, strike: Callable[[FaultyLink], None] | None = None) -> None:
+    """Let a pool settle all its jobs; strike each second turn."""
+    for turn in range(60):
+        if strike is not None and turn % 2:
+            strike(pool.link)
+        with suppress(ServerUnavailable):
+            pool.turn()
+        pool.link.behave()
+        if not len(pool.engine.ledger):
+            return
+    raise AssertionError("the pool does not settle its jobs")
+
+
+@pytest.mark.parametrize(
+    "strike", [None, FaultyLink.lose_reply, FaultyLink.drop], ids=["calm", "lost reply", "dropped"]
+)
+def test_jobs_go_back_some_megabytes_at_a_time_and_in_their_order(
+    stage: EngineStage, strike: Callable[[FaultyLink], None] | None
+) -> None:
+    pool = holding(stage, 30)
+    pool.engine.dispatcher.give_back()
+    settle(pool, strike)
+    assert most_sent(pool) <= 9 * MIB
+    assert [int(job_id) for job_id in stage.waiting("work")] == list(range(30))
+    assert (stage.in_progress("work"), stage.lock("work")) == (0, 0)
+    assert stage.outcomes() == ["returned"] * 30
+
+
+def test_failed_jobs_are_settled_some_megabytes_at_a_time(stage: EngineStage) -> None:
+    pool = holding(stage, 30, boom, max_fails=1)
+    while pool.runner.running:
+        pool.runner.run(pool.runner.running[0])
+    settle(pool)
+    assert most_sent(pool) <= 17 * MIB  # as they were, and as they have failed
+    assert stage.client.dead_jobs(1).total == 30
+    assert (stage.in_progress("work"), stage.outcomes()) == (0, ["dead"] * 30)
+
+
+def test_jobs_of_a_dead_pool_go_back_some_megabytes_at_a_time(stage: EngineStage) -> None:
+    holding(stage, 30)
+    worker = stage.pool()
+    worker.job("work", nothing)
+    reaper = stage.stepped(worker)
+    reaper.watch(14)
+    assert most_sent(reaper) <= 9 * MIB
+    assert [int(job_id) for job_id in stage.waiting("work")] == list(range(30))
 
 
 @pytest.mark.parametrize("place", ["jobs:work", "dead"])

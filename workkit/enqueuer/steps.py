@@ -8,11 +8,13 @@ from __future__ import annotations
 import datetime
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from workkit.core import gojson
 from workkit.core import job as wire
+from workkit.core.batching import batches
 from workkit.core.call import Call
 from workkit.core.clock import Clock, SystemClock
 from workkit.core.entropy import Entropy
@@ -45,6 +47,7 @@ R = TypeVar("R")
 
 #: A job scheduled further ahead counts as a mistake, such as milliseconds for seconds.
 _MAX_DELAY_S: Final = 100 * 366 * 86_400
+_RAW: Final = attrgetter("raw")
 
 
 class EnqueueSteps:
@@ -121,13 +124,13 @@ class EnqueueSteps:
         return made
 
     def _send_many(self, jobs: Sequence[Job]) -> Step[None]:
-        for batch in _batches(jobs):
-            batches: dict[str, list[bytes]] = {}
+        for batch in batches(jobs, _RAW, enqueue.MAX_BATCH, enqueue.MAX_BATCH_BYTES):
+            by_name: dict[str, list[bytes]] = {}
             for job in batch:
-                batches.setdefault(job.name, []).append(job.raw)
-            yield from enqueue.enqueue(self.keys, batches)
+                by_name.setdefault(job.name, []).append(job.raw)
+            yield from enqueue.enqueue(self.keys, by_name)
             if LISTENERS:
-                enqueued({name: len(raws) for name, raws in batches.items()})
+                enqueued({name: len(raws) for name, raws in by_name.items()})
 
     def schedule(self, name: Name, run_at_s: int, args: Args) -> Step[ScheduledJob]:
         """Put a job into the scheduled set."""
@@ -312,26 +315,3 @@ def key_of(name: Name, args: Args, key: Args) -> tuple[Args, Args]:
     if args is not None and key is not None:
         raise InvalidArgs(f"the call of {name.name!r} has its args; pass only the key beside it")
     return None, key if args is None else args
-
-
-def _batches(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
-    """Split jobs into one batch per script, bounded by number and by bytes."""
-    for start in range(0, len(jobs), enqueue.MAX_BATCH):
-        batch = jobs[start : start + enqueue.MAX_BATCH]
-        if sum([len(job.raw) for job in batch]) <= enqueue.MAX_BATCH_BYTES:
-            yield batch
-        else:
-            yield from _bounded(batch)
-
-
-def _bounded(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Split jobs by bytes. A batch has at least one job."""
-    batch: list[Job] = []
-    size = 0
-    for job in jobs:
-        if batch and size + len(job.raw) > enqueue.MAX_BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(job)
-        size += len(job.raw)
-    yield batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from workkit.core.clock import Clock
 from workkit.core.history import Record
@@ -12,6 +13,10 @@ from workkit.engine.handling.remembering import remember
 from workkit.engine.observing import Fenced, Observers
 
 __all__ = ["Ledger"]
+
+#: About how many bytes of jobs one exchange settles at most; failed jobs are sent twice. A server
+#: closes a connection that sends too much at once (`client-query-buffer-limit`).
+_MOST_BYTES: Final = 8 * 1024 * 1024
 
 
 class Ledger:
@@ -38,6 +43,7 @@ class Ledger:
         self.ghosts: list[Execution] = []  # fenced off, but their handlers still run
         self.fenced_waiting = False  # whether the runner still queues fenced jobs
         self.outbox: list[Fate] = []
+        self._kept = 0  # fates at the head of the outbox that `take_outbox` has left
         self.records: list[Record] = []  # without a settlement
         self._reported: deque[Record] = deque()  # records from other threads
         self.totals: Counter[str] = Counter()
@@ -94,14 +100,28 @@ class Ledger:
         return True
 
     def take_outbox(self) -> list[Fate]:
-        """Empty the outbox; return the fates to send to Redis."""
+        """Take the fates to send to Redis out of the outbox.
+
+        Of many large jobs, the older ones stay in the outbox for now. Jobs go back to the front of
+        their queue, so the older ones must go back last.
+        """
         fates = [fate for fate in self.outbox if not fate.execution.fenced]
-        self.outbox = []
+        self.outbox, self._kept = [], 0
+        if sum([len(fate.raw) for fate in fates]) > _MOST_BYTES:
+            self._kept = _end_of_older(fates)
+            self.outbox, fates = fates[: self._kept], fates[self._kept :]
         return fates
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last `take_outbox` has left fates for later."""
+        return self._kept > 0
+
     def put_back(self, fates: Iterable[Fate]) -> None:
-        """Put fates back that Redis has not applied."""
-        self.outbox = [fate for fate in (*fates, *self.outbox) if not fate.execution.fenced]
+        """Put fates back that Redis has not applied, in their order."""
+        older, newer = self.outbox[: self._kept], self.outbox[self._kept :]
+        both = (*older, *fates, *newer)
+        self.outbox = [fate for fate in both if not fate.execution.fenced]
 
     def settled(self, fates: Sequence[Fate]) -> None:
         """Forget jobs whose fates Redis has applied."""
@@ -172,3 +192,12 @@ class Ledger:
         """Move the reports to the records."""
         while self._reported:
             self.records.append(self._reported.popleft())
+
+
+def _end_of_older(fates: Sequence[Fate]) -> int:
+    """Return how many of the fates are not among the newest that one exchange settles."""
+    at, size = len(fates) - 1, len(fates[-1].raw)
+    while at and size + len(fates[at - 1].raw) <= _MOST_BYTES:
+        at -= 1
+        size += len(fates[at].raw)
+    return at

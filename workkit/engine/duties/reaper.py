@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 from bisect import bisect
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final
 
 from workkit.core import job as wire
+from workkit.core.batching import batches
 from workkit.core.clock import Instant
 from workkit.core.fingerprint import fingerprint
 from workkit.core.history import Record
@@ -39,7 +41,11 @@ _log = logging.getLogger("workkit")
 _EVERY_S: Final = 3.0
 #: After a longer gap between two looks, the earlier one proves nothing, seconds.
 _GAP_S: Final = 7.0
+#: At most this many jobs go back with one script call, and about this many bytes of them; the
+#: call has each job twice.
 _BATCH: Final = 200
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+_RAW: Final = attrgetter("raw")
 #: In a large fleet each pool watches this many others; otherwise the cost would be quadratic.
 _NEIGHBOURS: Final = 8
 
@@ -152,8 +158,7 @@ class Reaper:
         requeued = died = 0
         for name, raws in held.items():
             jobs = [self._recoverable(raw, name, now) for raw in raws]
-            for start in range(0, len(jobs), _BATCH):
-                batch = jobs[start : start + _BATCH]
+            for batch in batches(jobs, _RAW, _BATCH, _BATCH_BYTES):
                 outcome = yield from reap.reap(
                     self._keys,
                     pool_id,
@@ -199,10 +204,8 @@ class Reaper:
             ghosts = [raw for raw in held[name] if _is_unique(raw)]
             if not ghosts or count != len(held[name]) - len(ghosts):
                 continue
-            for start in range(0, len(ghosts), _BATCH):
-                gone = yield from reap.drop_ghosts(
-                    self._keys, pool_id, name, ghosts[start : start + _BATCH], count
-                )  # fmt: skip
+            for batch in batches(ghosts, bytes, _BATCH, _BATCH_BYTES):
+                gone = yield from reap.drop_ghosts(self._keys, pool_id, name, batch, count)
                 if gone < 0:
                     return False
                 _log.warning(
