@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from workkit.admin.query import Query
 from workkit.admin.steps.walk import WaitingJob
-from workkit.core.options import shown
+from workkit.core.options import check_flag, shown
 from workkit.core.text import counted
 from workkit.errors import InvalidOption, InvalidQuery, WorkkitError
 from workkit.frames.checks import check_count
@@ -88,17 +88,17 @@ class DeadJobs(widgets.VBox):  # type: ignore[misc]
         brush: bool = True,
     ) -> None:
         check_count("most", most, 1)
+        check_flag("write", write)
+        check_flag("brush", brush)
         if not isinstance(query, str):
             raise InvalidOption(f"query must be a text, not {shown(query)}")
         self._reader = client = as_reader(client)
         self._dead = DeadSet(client, most, redact)
         self._later = Later("workkit-dead-jobs")
-        self._closed = self._reading = False
-        #: Why the list is old, as HTML; "" while it is not.
-        self._stale = ""
+        self._closed = self._reading = self._quiet = False
+        self._stale = ""  # why the list is old, as HTML
         self._kinds: set[str] = set()
         self._rows: list[WaitingJob] = []
-        self._quiet = False
         self._make(query, brush=brush)
         self._apart = Apart(client, self._dead, self.selected, self.narrow)
         self._acting = (

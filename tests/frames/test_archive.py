@@ -234,6 +234,11 @@ def test_an_archive_of_another_namespace_is_refused(writer: Writer, tmp_path: Pa
     other.label = "other at elsewhere"
     with pytest.raises(InvalidOption, match=r"not of other at elsewhere; use another .*--adopt"):
         frames.archive(other, tmp_path)
+    wrong: Any = "no"
+    with pytest.raises(InvalidOption, match="adopt must be True or False, not 'no'"):
+        frames.archive(other, tmp_path, adopt=wrong)
+    with pytest.raises(InvalidOption, match="ended must be True or False, not 'no'"):
+        frames.compact(tmp_path, ended=wrong)
     writer.write(1, NOON_MS + 1)
     assert frames.archive(other, tmp_path, adopt=True).records == 1
 

@@ -117,6 +117,10 @@ def test_wrong_arguments_of_views_are_refused_by_name(morgue: Morgue, tmp_path: 
     for wrong in (0, -1, float("nan"), float("inf"), "2s", None, True):
         with pytest.raises(InvalidOption, match="every_s must be from 0.01 to 86,400 seconds, not"):
             Live(morgue.client, every_s=wrong)
+    for name in ("write", "brush"):
+        for wrong in ("no", 0, None):
+            with pytest.raises(InvalidOption, match=f"{name} must be True or False, not"):
+                DeadJobs(morgue.client, **{name: wrong})
     for wrong in (0, -1, "5", None, 1.5):
         with pytest.raises(InvalidOption, match="most must be a whole number from 1, not"):
             DeadJobs(morgue.client, most=wrong)

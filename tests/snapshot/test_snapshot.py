@@ -7,6 +7,7 @@ import stat
 import tracemalloc
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,6 +194,9 @@ def test_an_existing_file_is_replaced_only_on_request(stage: ClientStage, tmp_pa
     path.write_text("precious")
     with pytest.raises(InvalidOption, match="exists; --force replaces it"):
         write_snapshot(stage.client, path)
+    wrong: Any = "no"
+    with pytest.raises(InvalidOption, match="replace must be True or False, not 'no'"):
+        write_snapshot(stage.client, path, replace=wrong)
     assert path.read_text() == "precious"
     write_snapshot(stage.client, path, replace=True)
     assert Snapshot(path).overview().dead == 0

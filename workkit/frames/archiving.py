@@ -13,6 +13,7 @@ from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.history import PackedHistory
 from workkit.core.locking import lock, needs_locks
+from workkit.core.options import check_flag
 from workkit.errors import InvalidOption
 from workkit.frames.archive_changes import ArchiveBusy, added, owner_only
 from workkit.frames.archive_files import (
@@ -87,6 +88,7 @@ def archive(
             system has no locks of files.
         ServerError: Redis did not answer or refused. The files written so far are complete.
     """
+    check_flag("adopt", adopt)
     root = folder_of(directory)
     needs_locks(str(root))
     try:

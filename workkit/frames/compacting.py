@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workkit.core.options import check_time
+from workkit.core.options import check_flag, check_time
 from workkit.errors import InvalidOption
 from workkit.frames.archive_changes import changing, exchange, owner_only, prepared, set_aside
 from workkit.frames.archive_files import (
@@ -73,6 +73,7 @@ def compact(
         InvalidOption: The directory is not an archive, another process is compacting it, its file
             system cannot exchange folders, or a file is damaged. The other days are compacted.
     """
+    check_flag("ended", ended)
     root = folder_of(directory)
     readable_files(root)  # refuses what is no archive
     done, failed = Compacted(), []

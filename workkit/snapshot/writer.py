@@ -15,6 +15,7 @@ from workkit._version import __version__
 from workkit.admin.reader import Reader
 from workkit.admin.steps.history import id_pair
 from workkit.core.history import unpack
+from workkit.core.options import check_flag
 from workkit.core.records import Kind, Place, queue_places
 from workkit.core.whole_file import whole_path
 from workkit.errors import InvalidOption, WorkkitError
@@ -55,9 +56,10 @@ def write_snapshot(
         The description in the file.
 
     Raises:
-        InvalidOption: The file exists, or cannot be written.
+        InvalidOption: The file exists, or cannot be written, or `replace` is no flag.
         ServerError: Redis did not answer or refused. No file is left.
     """
+    check_flag("replace", replace)
     target = Path(path)
     if target.exists() and not replace:
         raise InvalidOption(f"{target} exists; --force replaces it")
