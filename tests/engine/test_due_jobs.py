@@ -12,6 +12,7 @@ from tests.engine.signals import Notes
 from tests.engine.stage import EngineStage
 from tests.support.handlers import nothing
 from workkit import Client, Enqueuer, Job, ServerRefused
+from workkit.core import job as wire
 from workkit.core.clock import SystemClock
 from workkit.store import scripts
 
@@ -116,6 +117,18 @@ def test_the_requeuer_comes_back_when_the_next_job_is_due(stage: EngineStage) ->
     stage.enqueuer.enqueue_in("work", 1)
     stage.clock.advance(0.75)
     assert pool.duty("requeuer") == pytest.approx(0.25)
+
+
+def test_a_job_that_was_due_has_the_millisecond_in_which_it_was_queued(stage: EngineStage) -> None:
+    worker = stage.pool()
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    stage.enqueuer.enqueue_in("work", 5)
+    stage.clock.advance(7.25)
+    pool.duty("requeuer")
+    (raw,) = stage.redis.lrange(stage.key("jobs:work"), 0, -1)
+    job = wire.read(raw)
+    assert (job.enqueued_at, job.stamp_ms) == (stage.clock.now_s, stage.clock.epoch_ms)
 
 
 def test_due_jobs_are_moved_in_batches_the_earliest_first(stage: EngineStage) -> None:
