@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -140,3 +141,18 @@ def test_a_wrong_rate_is_refused_by_an_estimate(wrong: Any) -> None:
     ):
         with pytest.raises(InvalidOption):
             ask()
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    # Such as they come from a column of a frame. pandas reads a bare one as nanoseconds.
+    history = history_of(np.arange(300) * 1.0, np.arange(300) + 3.0, np.full(300, 0.5))
+    numbers: list[Any] = [np.int64(2), np.int32(2), np.float32(2)]
+    since: Any = np.int64(100)
+    for number in numbers:
+        told = frames.slo(history, wait=number)
+        pd.testing.assert_frame_equal(told, frames.slo(history, wait=2))
+        assert told.attrs["wait_s"] == 2
+        pd.testing.assert_frame_equal(
+            frames.throughput(history, since=since), frames.throughput(history, since=100)
+        )
+        assert frames.audit(history, slack_s=number).records == 300

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from workkit.core.options import shown
 from workkit.core.text import counted
 from workkit.errors import InvalidOption, NoEstimate
-from workkit.frames.checks import check_count, check_share
+from workkit.frames.checks import check_count, check_share, is_number
 from workkit.frames.extra import np, pd
 from workkit.frames.neighbours import Blocks, Known, known_attempts, sums_of_blocks
 from workkit.frames.tallies import Executions, check_history, repeatable
@@ -271,7 +271,7 @@ def _checked_workers(workers: int) -> int:
 
 
 def _check_rate(per_s: object) -> None:
-    if isinstance(per_s, bool) or not isinstance(per_s, (int, float)) or not 0 < per_s < np.inf:
+    if not is_number(per_s) or not 0 < per_s < np.inf:  # type: ignore[operator]
         raise InvalidOption(f"per_s must be a number above 0, not {shown(per_s)}")
 
 

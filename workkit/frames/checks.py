@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from workkit.core.options import shown
 from workkit.errors import InvalidOption
 
-__all__ = ["check_count", "check_quantiles", "check_share", "checked_limits"]
+__all__ = ["check_count", "check_quantiles", "check_share", "checked_limits", "is_number"]
 
 
 def check_share(name: str, value: object) -> None:
@@ -17,7 +17,7 @@ def check_share(name: str, value: object) -> None:
     Raises:
         InvalidOption: The message names the argument.
     """
-    if not _is_number(value) or not 0 < value < 1:  # type: ignore[operator]
+    if not is_number(value) or not 0 < value < 1:  # type: ignore[operator]
         raise InvalidOption(
             f"{name} must be above 0 and below 1, such as 0.05 or 0.99, not {shown(value)}"
         )
@@ -57,11 +57,12 @@ def check_quantiles(values: object) -> None:
         InvalidOption: One is out of its range, or `values` is a single number.
     """
     several = isinstance(values, Collection) and not isinstance(values, (str, bytes))
-    if not several or not all(_is_number(each) and 0 <= each <= 1 for each in values):  # type: ignore[attr-defined]
+    if not several or not all(is_number(each) and 0 <= each <= 1 for each in values):  # type: ignore[attr-defined]
         raise InvalidOption(
             f"quantiles must be numbers from 0 to 1, such as (0.5, 0.99), not {shown(values)}"
         )
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number, of Python or of NumPy."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from workkit.core.text import read_span
 from workkit.errors import InvalidOption
+from workkit.frames.checks import is_number
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema, to_frame
 from workkit.frames.times import Time, epoch_s
@@ -87,7 +88,7 @@ def queues_over_time(
 
 
 def _seconds(span: str | float) -> float:
-    if isinstance(span, (int, float)) and not isinstance(span, bool) and 0 <= span < float("inf"):
+    if is_number(span) and 0 <= span < float("inf"):  # type: ignore[operator]
         return float(span)
     found = read_span(span.strip()) if isinstance(span, str) else None
     if found is None:

@@ -9,6 +9,7 @@ from workkit.core.clock import SystemClock
 from workkit.core.options import shown
 from workkit.core.text import read_span
 from workkit.errors import InvalidOption
+from workkit.frames.checks import is_number
 from workkit.frames.extra import pd
 
 __all__ = ["Span", "Time", "epoch_s", "moment", "span_s"]
@@ -37,7 +38,7 @@ def span_s(span: Span, name: str) -> float:
     Raises:
         InvalidOption: The value is not a span, or is negative.
     """
-    number = isinstance(span, (int, float)) and not isinstance(span, bool)
+    number = is_number(span)
     known = read_span(span.strip()) if isinstance(span, str) else None
     try:
         if known is not None:
@@ -71,12 +72,12 @@ def epoch_s(time: Time | None, now_s: float | None = None) -> float | None:
         raise InvalidOption(
             f"{shown(time)} is not a time of the years 1 to 9999; a number is epoch seconds"
         )
-    return seconds
+    return float(seconds)
 
 
 def _seconds(time: Time, now_s: float | None) -> float:
-    if isinstance(time, (int, float)) and not isinstance(time, bool):
-        return time
+    if is_number(time):
+        return time  # type: ignore[return-value]
     span = read_span(time.strip()) if isinstance(time, str) else None
     if span is not None and span[1]:
         return (SystemClock().read().epoch_ms / 1_000 if now_s is None else now_s) - span[0]

@@ -22,7 +22,7 @@ from workkit.frames.auditing.tries import (
     check_retries,
     unfinished,
 )
-from workkit.frames.checks import checked_limits
+from workkit.frames.checks import checked_limits, is_number
 from workkit.frames.sources import Source, is_archive, reader_of
 from workkit.frames.times import Time
 
@@ -148,7 +148,7 @@ def _evidence(
     go: bool | None,
     notes: list[str],
 ) -> Evidence:
-    if not isinstance(slack_s, (int, float)) or not 0 <= slack_s < math.inf:
+    if not is_number(slack_s) or not 0 <= slack_s < math.inf:
         raise InvalidOption(f"slack_s must be a number of seconds from 0 on, not {shown(slack_s)}")
     known: dict[str, int] = {}
     if reader is not None:
@@ -173,7 +173,7 @@ def _delays(backoff: Any) -> Callable[[int], float] | None:
         return backoff  # type: ignore[no-any-return] # either of them
     if backoff == "default":
         return _DEFAULT
-    if isinstance(backoff, (int, float)) and not isinstance(backoff, bool) and backoff >= 0:
+    if is_number(backoff) and backoff >= 0:
         return lambda _fails: float(backoff)
     raise InvalidOption(
         'backoff must be "default", seconds, or a function of the number of failures, '
