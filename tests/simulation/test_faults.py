@@ -294,6 +294,15 @@ def test_jobs_survive_every_kind_of_fault(fault: Fault) -> None:
     assert set(ran) == set(range(8))
 
 
+def test_a_full_server_records_what_an_operator_does() -> None:
+    with Simulation(seed=7, faults=[Fault("oom", 3.0, for_s=30.0)], checkers=all_checkers()) as sim:
+        sim.pool().job("work", lambda job: None)
+        sim.at(5, sim.client.pause, "work")
+        sim.run_for(10)
+        assert [act.verb for act in sim.client.acts()] == ["pause"]
+        sim.assert_ran("work", times=0)
+
+
 def test_a_failover_loses_what_was_written_since_the_replica_lags(sim: Simulation) -> None:
     sim.pool().job("work", lambda job: None)
     first = sim.enqueuer.enqueue_in("work", 600, {"n": 1})

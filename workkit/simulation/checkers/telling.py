@@ -282,6 +282,10 @@ class ObservationsAreTrue(Checker):
                 self._taken(move)
         if change.command == RESTORED:  # what was removed a moment ago may stand there again
             self._idle.clear()
+        elif change.command == "HSET":  # arrived after its caller has given it up
+            for pool, worker_id in list(self._idle):
+                if self.scene.keys.worker(worker_id) in change.keys:
+                    del self._idle[pool, worker_id]
         now_s = scene.now_s()
         # Some commands leave a key between two versions.
         if change.command not in _REWRITING and now_s >= self._next_s:

@@ -30,7 +30,7 @@ local function denied(verb)
   if free[verb] and %s then dirty = true return false end
   return true
 end
-local redis = {error_reply = real.error_reply, status_reply = real.status_reply}
+local redis = setmetatable({}, {__index = real})
 function redis.call(verb, ...)
   if denied(verb) then error('workkit-refused') end
   return real.call(verb, ...)
