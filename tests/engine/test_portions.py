@@ -73,6 +73,19 @@ def test_a_portion_has_at_least_one_job_and_grows_until_it_is_no_limit(lost: lis
     assert portion.most == unlimited
 
 
+@pytest.mark.parametrize("losses", [1, 30])
+def test_an_outage_slows_a_pool_down_for_a_few_hundred_replies_however_long_it_was(
+    losses: int,
+) -> None:
+    portion = Portion()
+    unlimited = portion.most
+    for _ in range(losses):
+        portion.lost(40)
+    for _ in range(300):
+        portion.received(1)
+    assert portion.most == unlimited
+
+
 @pytest.mark.parametrize("jobs", [1, 7])
 def test_a_portion_that_is_too_large_again_grows_later(jobs: int) -> None:
     portion = Portion()
