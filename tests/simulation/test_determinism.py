@@ -36,6 +36,39 @@ def test_every_process_gives_the_same_trace() -> None:
     assert traces[0] == traces[1] == busy(3)
 
 
+_MOVES = """
+from workkit.simulation import Checker, Simulation
+
+class Shows(Checker):
+    rule = "shows moves"
+
+    def changed(self, change):
+        print(change.command, [move.job_id for move in change.moves])
+
+with Simulation(3, checkers=[Shows()]) as sim:
+    sim.pool(concurrency=8).job("work", lambda job: None)
+    for n in range(8):
+        sim.enqueuer.enqueue("work", {"n": n})
+        sim.enqueuer.enqueue_in("work", 2, {"n": n})
+    sim.run_until_idle()
+"""
+
+
+def test_in_every_process_checkers_see_the_moves_of_a_command_in_the_same_order() -> None:
+    shown = {
+        subprocess.run(
+            [sys.executable, "-c", _MOVES],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2", "3")
+    }
+    assert len(shown) == 1
+    assert b"exchange" in shown.pop()
+
+
 @pytest.mark.parametrize("faults", [STORM, None], ids=["storm", "calm"])
 def test_fakeredis_gives_the_same_trace(faults: Faults | None) -> None:
     assert busy(3, server="fakeredis", faults=faults) == busy(3, faults=faults)

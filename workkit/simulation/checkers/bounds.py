@@ -80,6 +80,8 @@ class HistoryKeepsItsBounds(Checker):
             entries.clear()
             self._is_known = True
         if last is None or first is None:
+            if change.command == "XTRIM" and entries:  # all were too old
+                self._check_age(change, options, list(entries), None)
             entries.clear()
             return
         if not entries or last.total > entries[-1].total:
@@ -125,7 +127,11 @@ class HistoryKeepsItsBounds(Checker):
             )
 
     def _check_age(
-        self, change: RedisChange, options: HistoryOptions, gone: Sequence[_Entry], first: _Entry
+        self,
+        change: RedisChange,
+        options: HistoryOptions,
+        gone: Sequence[_Entry],
+        first: _Entry | None,
     ) -> None:
         """Check what a pool has deleted by age."""
         if self.scene.conditions.undisturbed_s(change.pool) < _TOO_LATE_S:
@@ -133,7 +139,7 @@ class HistoryKeepsItsBounds(Checker):
         now_s, age_s = self.scene.true_s(), options.max_age_s
         if gone and (age_s is None or now_s - gone[-1].ms / _MS < age_s - _NEAR_S):
             self.violated(f"{change.pool} deleted a record of {now_s - gone[-1].ms / _MS:.1f} s")
-        if age_s is not None and now_s - first.ms / _MS > age_s + _NEAR_S:
+        if first is not None and age_s is not None and now_s - first.ms / _MS > age_s + _NEAR_S:
             self.violated(f"{change.pool} left a record of {now_s - first.ms / _MS:.1f} s")
 
     def _check_delay(self, change: RedisChange, options: HistoryOptions, first: _Entry) -> None:

@@ -117,7 +117,9 @@ class RetiredSlotsAreTakenBack(Checker):
             if min(ago_s, scene.conditions.undisturbed_s(change.pool)) <= _RETIRED_S:
                 continue
             known = scene.read("GET", scene.keys.periodic_peer) or b" "
-            if move.came_from("scheduled") and not known.partition(b" ")[2]:
+            ours, _, peer = known.partition(b" ")
+            last = scene.read("GET", scene.keys.last_periodic_enqueue)
+            if move.came_from("scheduled") and not peer and last in {None, ours}:
                 self.violated(f"nobody has declared it for {ago_s:.0f} s", move.job_id)
 
 

@@ -239,16 +239,16 @@ class Scene:
         if before == after:
             return
         self._contents[key] = after
+        # Sorted, since the order of a set of bytes is another one in each process.
         if place.queue:
-            for raw in before.keys() | after.keys():
+            for raw in sorted({raw for raw, _ in before.items() ^ after.items()}):
                 count = round(after.get(raw, 0) - before.get(raw, 0))
-                if count:
-                    standing = self._standing(raw, place, 0.0)
-                    (came if count > 0 else gone).extend([standing] * abs(count))
+                standing = self._standing(raw, place, 0.0)
+                (came if count > 0 else gone).extend([standing] * abs(count))
             return
-        for raw, score in before.items() - after.items():
+        for raw, score in sorted(before.items() - after.items()):
             gone.append(self._standing(raw, place, score))
-        for raw, score in after.items() - before.items():
+        for raw, score in sorted(after.items() - before.items()):
             came.append(self._standing(raw, place, score))
 
     def _read_list(self, key: bytes) -> list[bytes]:

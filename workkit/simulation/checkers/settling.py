@@ -49,7 +49,10 @@ def settled(sent: Command, moves: Sequence[Move]) -> Iterator[tuple[Move, Traced
         if place in _MEANS:
             known = records.get(move.job_id, [])
             mine = [each for each in known if each.outcome in _MEANS[place]]
-            if mine:  # a cron job may be there twice
+            # A cron job may be there twice, put into its queue at two times.
+            came_s = move.before.job.enqueued_at
+            mine.sort(key=lambda each: each.enqueued_at != came_s)
+            if mine:
                 known.remove(mine[0])
             yield move, mine[0] if mine else None
 
