@@ -350,6 +350,20 @@ def test_the_cap_counts_executions_however_many_there_are_in_an_entry(stage: Eng
     assert 500 <= extent.kept <= 1_500  # the server trims by whole nodes
 
 
+def test_a_burst_is_kept_though_many_small_entries_follow(stage: EngineStage) -> None:
+    worker = stage.pool(concurrency=100, history=HistoryOptions(max_records=400))
+    worker.job("work", nothing)
+    pool = stage.stepped(worker)
+    for _ in range(4):
+        run_jobs(stage, pool, 95)
+        stage.clock.epoch_ms += 5
+    for _ in range(150):
+        run_jobs(stage, pool, 1)
+    extent = stage.client.history_extent()
+    assert extent.written == 530
+    assert 400 <= extent.kept <= 400 + 50 + 95
+
+
 def kept_bytes(stage: EngineStage) -> int:
     return sum(len(fields[b"r"]) for _, fields in stage.redis.xrange(stage.key("history")))
 

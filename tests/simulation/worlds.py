@@ -274,3 +274,5 @@ def trimmed(sim: Simulation) -> None:
         sim.pool(concurrency=4, history=options).job("work", nothing, takes=(0, 1))
     for n in range(260):
         sim.at(1.2 * n, sim.enqueuer.enqueue, "work", {"n": n})
+    for n in range(8):  # entries of many records, with small ones after them
+        sim.at(40 * n + 7, sim.enqueuer.enqueue_many, [("work", {"n": n})] * 24)

@@ -133,7 +133,7 @@ class HistoryOptions:
     were trimmed. `workkit archive` keeps executions beyond the bounds.
 
     Attributes:
-        max_records: Keep about this many executions.
+        max_records: Keep this many executions, and up to an eighth more.
         max_mb: Use about this much of the server's memory, MiB; None for no bound.
         max_age_s: Delete older executions within two minutes, seconds, while a pool with this
             option runs; None for no bound.

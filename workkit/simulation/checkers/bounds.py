@@ -20,9 +20,9 @@ _FAR_BYTES: Final = 2**21
 _NEAR_S: Final = 1.1
 #: What is too old is deleted within two minutes, and a pool asks for it once a minute; seconds.
 _TOO_LATE_S: Final = 125.0
-#: Bounds are checked from time to time, and a trim takes entries as if all were of one size.
+#: Bounds are checked from time to time. A trim leaves what they allow, and a part of an entry.
 _MOST: Final = 2.0
-_LEAST: Final = 0.25
+_LEAST: Final = 0.95
 _MS: Final = 1_000
 
 
