@@ -54,6 +54,7 @@ class HistoryIsExact(Checker):
         self._sent: set[tuple[str, int, str, str]] = set()
         self._again: dict[tuple[str, int, str, str], tuple[str, float]] = {}
         self._reaped: list[tuple[str, str, str, float]] = []
+        self._lately: list[tuple[str, str, str, float]] = []  # the reply may still be lost
 
     def started(self, run: HandlerRun) -> None:
         """Record when a handler starts."""
@@ -69,6 +70,8 @@ class HistoryIsExact(Checker):
 
     def changed(self, change: RedisChange) -> None:
         """Compare what an exchange settles with its records."""
+        if self._lately:
+            self._follow_reaped()
         if change.command == "reap":
             self._note_reaped(change)
         if change.command != "exchange" or not change.moves:
@@ -108,7 +111,17 @@ class HistoryIsExact(Checker):
             for move in change.moves:
                 if move.after is not None and move.after.job is not None:
                     outcome = "recovered" if move.went_to("queued") else "dead"
-                    self._reaped.append((move.job_id, outcome, change.pool, now_s))
+                    self._lately.append((move.job_id, outcome, change.pool, now_s))
+
+    def _follow_reaped(self) -> None:
+        """Leave out the jobs whose recoveries a pool has not heard of: their reply was lost."""
+        lately, self._lately, now_s = self._lately, [], self.scene.now_s()
+        for each in lately:
+            ago_s = now_s - each[3]
+            if ago_s < _REPLIES_S:
+                self._lately.append(each)
+            elif self.scene.conditions.undisturbed_s(each[2]) > ago_s:
+                self._reaped.append(each)
 
     def _compare(self, move: Move, record: TracedRecord, pool: str) -> None:
         before, after = move.before, move.after
@@ -161,6 +174,7 @@ class HistoryIsExact(Checker):
         self._sent.clear()
         self._again.clear()
         self._reaped.clear()
+        self._lately.clear()
 
     def at_rest(self) -> None:
         """Look through the records of history."""
