@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workkit_tui.model.words import brief
+from workkit_tui.model.words import ago, brief
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,8 @@ from workkit_tui.model.words import brief
 def test_a_duration_takes_few_characters(ms: int | None, text: str) -> None:
     assert brief(ms) == text
     assert len(text) <= 5
+
+
+def test_the_age_of_a_job_with_a_time_of_hundreds_of_digits_is_told() -> None:
+    assert ago(10**400, 1.5) == "0s"
+    assert ago(-(10**400), 1.5).endswith("d")

@@ -14,7 +14,7 @@ from workkit.core.masks import Masks
 from workkit.core.parents import parent_of
 from workkit.core.records import WorkerObservation
 from workkit.core.secrets import SECRETS
-from workkit.core.text import age, clean, stamp, took
+from workkit.core.text import clean, stamp, took
 from workkit_tui.model.copies import cleaned_lines
 from workkit_tui.model.running import RunningJob
 from workkit_tui.model.words import ago, clock, count, json_text, until
@@ -130,7 +130,7 @@ class JobPage:
             rows.append(("check-in", said if worker.checkin else "none"))
             rows.append(("worker", clean(worker.worker_id)))
         if job.enqueued_at:
-            waited = age(self.now_s - job.enqueued_at)
+            waited = ago(job.enqueued_at, self.now_s)
             rows.append(("enqueued", f"{waited} ago, {stamp(job.enqueued_at)}"))
         if parent_id := self._parent_id():
             rows.append(("parent", clean(parent_id)))

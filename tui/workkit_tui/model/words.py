@@ -75,7 +75,10 @@ def brief(ms: int | None) -> str:
 
 def ago(at_s: float, now_s: float) -> str:
     """Return how long ago something was; "-" if it never was."""
-    return age(now_s - at_s) if at_s else "-"
+    try:
+        return age(now_s - at_s) if at_s else "-"
+    except OverflowError:  # an integer of hundreds of digits, from a job
+        return age(int(now_s) - int(at_s))
 
 
 def until(at_s: int | None, now_s: float) -> str:

@@ -7,10 +7,10 @@ from typing import ClassVar
 from workkit.admin.attention import held_up
 from workkit.admin.steps.walk import WaitingJob
 from workkit.core.records import Place, QueuedJob
-from workkit.core.text import age, clean
+from workkit.core.text import clean
 from workkit_tui.feed import View
 from workkit_tui.keys import JOB_KEYS, Key
-from workkit_tui.model.words import count
+from workkit_tui.model.words import ago, count
 from workkit_tui.screens.columns import args_cell
 from workkit_tui.screens.enqueuing import ask_for_job
 from workkit_tui.screens.jobs import JobsScreen
@@ -47,7 +47,7 @@ class QueueScreen(JobsScreen):
         """Draw a job."""
         job = record.job
         at = record.position + 1 if isinstance(record, QueuedJob) else 0
-        waited = age(self.now_s - job.enqueued_at) if job.enqueued_at else "-"
+        waited = ago(job.enqueued_at, self.now_s)
         cells = [
             count(at), waited, count(job.fails), clean(job.id) or "(no job)",
             args_cell(job, self.console.masks),

@@ -12,7 +12,7 @@ from workkit.admin.explain import is_silent, pool_name
 from workkit.admin.reader import Reader
 from workkit.admin.trends import FAILED_TOTALS
 from workkit.core.records import Overview, WorkerObservation, WorkerPoolHeartbeat
-from workkit.core.text import age, clean, counted
+from workkit.core.text import clean, counted
 from workkit_tui.feed import View
 from workkit_tui.keys import COMPARE, FOLLOW, MOVING, PAGER, STACK, Key, copying
 from workkit_tui.model.busy import busy_workers, unreported_workers
@@ -216,7 +216,7 @@ class WorkersScreen(JobCursorScreen):
         return Row(
             [
                 clean(worker.job_name),
-                age(self._now_s - worker.started_at),
+                ago(worker.started_at, self._now_s),
                 clean(self.console.masks.text(worker.checkin)) or "-",
                 ago(worker.checkin_at, self._now_s),
                 clean(worker.job_id),
