@@ -214,24 +214,24 @@ if all_applied and ARGV[5] ~= '0' and ARGV[6] ~= '0' and has_type(KEYS[4], 'stre
     return cap > 0 and math.floor(sum / step) ~= math.floor((sum - added) / step)
   end
   local cap, byte_cap = tonumber(ARGV[5]), tonumber(ARGV[9])
-  -- Entries differ in size, so their number says little. Ids and running totals grow together: it
-  -- looks for the first entry to keep by its time, and then by its total.
-  local function is_over(at_ms, at_total)
-    local from = string.format('%.0f-%.0f', at_ms, at_total)
-    local found = redis.call('XRANGE', KEYS[4], from, '+', 'COUNT', 1)[1]
-    if not found then return false end
-    local at_bytes = byte_cap > 0 and tonumber(found[2][12])
-    return total - tonumber(string.match(found[1], '-(%d+)$')) >= cap
-      or at_bytes and bytes - at_bytes >= byte_cap
-  end
-  local function least(low, high, is_less)
-    while low < high do
-      local middle = math.floor((low + high) / 2)
-      if is_less(middle) then low = middle + 1 else high = middle end
-    end
-    return low
-  end
   if passes(total, tonumber(ARGV[6]), cap) or passes(bytes, size, byte_cap) then
+    -- Entries differ in size, so their number says little. Ids and running totals grow together: it
+    -- looks for the first entry to keep by its time, and then by its total.
+    local function is_over(at_ms, at_total)
+      local from = string.format('%.0f-%.0f', at_ms, at_total)
+      local found = redis.call('XRANGE', KEYS[4], from, '+', 'COUNT', 1)[1]
+      if not found then return false end
+      local at_bytes = byte_cap > 0 and tonumber(found[2][12])
+      return total - tonumber(string.match(found[1], '-(%d+)$')) >= cap
+        or at_bytes and bytes - at_bytes >= byte_cap
+    end
+    local function least(low, high, is_less)
+      while low < high do
+        local middle = math.floor((low + high) / 2)
+        if is_less(middle) then low = middle + 1 else high = middle end
+      end
+      return low
+    end
     local first = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]
     local first_ms = tonumber(string.match(first[1], '^(%d+)'))
     local kept_ms = least(first_ms, ms + 1, function(at_ms) return is_over(at_ms, 0) end)
