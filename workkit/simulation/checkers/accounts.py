@@ -15,7 +15,6 @@ from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, Move, RedisChange
 from workkit.simulation.checkers.settling import history_blob
 from workkit.store.calls.exchange import read_exchange
-from workkit.store.calls.layout import keys_and_args
 from workkit.store.replies import pairs
 
 __all__ = [
@@ -237,7 +236,7 @@ class Processes(Checker):
 
     def register(self, change: RedisChange) -> None:
         """Record the process that registers."""
-        pool_id = str(keys_and_args(change.sent)[1][0])
+        pool_id = change.subject
         pid = self.scene.read("HGET", self.scene.keys.pool(pool_id), "pid")
         process = self._process[pool_id] = change.pool, str(pid)
         self.registered(process, pool_id)
@@ -296,7 +295,7 @@ class TotalsAreTrue(Processes):
         if change.command == "register":
             self.register(change)
         elif change.command == "exchange":  # even if nobody sees that it has settled a copy
-            process = self.process_of(str(keys_and_args(change.sent)[1][0]))
+            process = self.process_of(change.subject)
             if process is not None:
                 fresh = self._fresh.setdefault(process, deque())
                 counts = self._counts.setdefault(process, Counter())

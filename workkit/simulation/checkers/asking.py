@@ -8,7 +8,6 @@ from workkit.core.lifetimes import STACK_KEPT_S
 from workkit.core.stacks import decode
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import RedisChange
-from workkit.store.calls.layout import keys_and_args
 
 __all__ = ["AsksAreAnswered"]
 
@@ -33,7 +32,7 @@ class AsksAreAnswered(Checker):
     def changed(self, change: RedisChange) -> None:
         """Follow requests and answers."""
         if change.command == "ask":
-            job_id = str(keys_and_args(change.sent)[1][0])
+            job_id = change.subject
             self._asked.setdefault(change.keys[0], set()).add(job_id)
         elif change.command == "beat" and change.pool:
             self._look(change.pool)

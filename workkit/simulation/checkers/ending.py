@@ -6,7 +6,6 @@ from typing import Final
 
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import HandlerRun, RedisChange
-from workkit.store.calls.layout import keys_and_args
 
 __all__ = ["FormerIdsAreGone", "OutcomesArrive", "PoolsWithoutWorkersEnd"]
 
@@ -152,7 +151,7 @@ class FormerIdsAreGone(Checker):
         scene = self.scene
         new = scene.pool_id(change.pool)
         # Otherwise the process that has sent it has crashed meanwhile.
-        if change.command == "register" and new == str(keys_and_args(change.sent)[1][0]):
+        if change.command == "register" and new == change.subject:
             old = self._now.get(change.pool)
             if old is not None and old != new:
                 self._former[old] = change.pool, scene.now_s()

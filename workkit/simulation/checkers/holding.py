@@ -119,13 +119,10 @@ class HeldJobsRun(Checker):
             if waiting.pool_id != pool_id:
                 continue  # a process that has crashed had asked for it, and was answered later
             waits_s = min(now_s - waiting.since_s, undisturbed_s)
-            if waits_s > most_s and waits_s > most_s + _ALONE_S * self._is_suspect(pool, job_id):
+            if waits_s <= most_s:
+                continue
+            if waits_s > most_s + _ALONE_S * self.scene.is_suspect(job_id, pool):
                 self.violated(f"{pool} has held it for {waits_s:.1f} s and not started it", job_id)
-
-    def _is_suspect(self, pool: str, job_id: str) -> bool:
-        """Tell whether a job is on its last recovery."""
-        count = int(self.scene.read("HGET", self.scene.keys.recoveries, job_id) or 0)
-        return 0 < count >= self.scene.conditions.spec(pool).max_recoveries - 1
 
     def _look_at_claims(self, change: RedisChange) -> None:
         """Check that there is a worker for each job of a queue with a limit."""

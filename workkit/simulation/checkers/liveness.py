@@ -16,7 +16,6 @@ from workkit.simulation.checkers.moves import (
     PlacedJob,
     RedisChange,
 )
-from workkit.store.calls.layout import keys_and_args
 
 __all__ = [
     "DeadPoolsJobsReturn",
@@ -79,9 +78,9 @@ class HealthyPoolsStay(Checker):
             self._check_registered(change.pool)
         if change.command == "reap":
             if change.moves:
-                self._look(str(keys_and_args(change.sent)[1][0]), change.moves[0].job_id)
+                self._look(change.subject, change.moves[0].job_id)
         elif change.command == "forget":
-            pool_id = str(keys_and_args(change.sent)[1][0])
+            pool_id = change.subject
             if not self.scene.read("SISMEMBER", self.scene.keys.worker_pools, pool_id):
                 self._look(pool_id, "")
 
@@ -300,13 +299,11 @@ class IdlePoolsClaim(Checker):
 
     def _note_suspect(self, held: PlacedJob, job_id: str) -> bool:
         """Note the queue of a job if a pool holds, or has held, it on its last recovery."""
-        scene = self.scene
-        pool = scene.host(held.place.pool_id)
-        count = int(scene.read("HGET", scene.keys.recoveries, job_id) or 0)
-        is_suspect = pool and count >= scene.conditions.spec(pool).max_recoveries - 1
-        if is_suspect:
-            self._suspects_s[held.place.queue] = scene.now_s()
-        return bool(is_suspect)
+        pool = self.scene.host(held.place.pool_id)
+        if not pool or not self.scene.is_suspect(job_id, pool):
+            return False
+        self._suspects_s[held.place.queue] = self.scene.now_s()
+        return True
 
     def _may_claim(self, pool: str, queue: str) -> bool:
         scene = self.scene

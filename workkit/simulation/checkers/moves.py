@@ -14,6 +14,7 @@ from workkit.core.options import JobOptions
 from workkit.core.undecodable import restore_undecodable
 from workkit.errors import Undecodable
 from workkit.simulation.checkers.settling import hidden, settled
+from workkit.store.calls.layout import keys_and_args
 from workkit.store.round_trip import Command
 
 __all__ = [
@@ -133,6 +134,11 @@ class RedisChange:
     keys: Sequence[bytes]
     sent: Command = ()
     lists: Mapping[bytes, tuple[list[bytes], list[bytes]]] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """The id of what a script is about, its first argument: mostly a pool."""
+        return str(keys_and_args(self.sent)[1][0])
 
     @cached_property
     def settled(self) -> tuple[tuple[Move, TracedRecord | None], ...]:

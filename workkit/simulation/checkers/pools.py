@@ -7,7 +7,6 @@ from typing import Final
 
 from workkit.simulation.checkers.base import Checker
 from workkit.simulation.checkers.moves import RESTORED, HandlerRun, Move, RedisChange
-from workkit.store.calls.layout import keys_and_args
 
 __all__ = [
     "ForgottenPoolsHoldNothing",
@@ -60,9 +59,9 @@ class ForgottenPoolsHoldNothing(Checker):
     def changed(self, change: RedisChange) -> None:
         """Look at a pool that is removed, and at one that loses jobs."""
         if change.command == "reap" and change.moves:
-            self._loses(str(keys_and_args(change.sent)[1][0]), change.moves[0].job_id)
+            self._loses(change.subject, change.moves[0].job_id)
         if change.command == "register":
-            pool_id = str(keys_and_args(change.sent)[1][0])
+            pool_id = change.subject
             ids = self.scene.read("HGET", self.scene.keys.pool(pool_id), "worker_ids") or b""
             self._workers[pool_id] = ids.decode().split(",")
         if change.command in {"forget", "leave"}:
@@ -74,7 +73,7 @@ class ForgottenPoolsHoldNothing(Checker):
 
     def _removed(self, change: RedisChange) -> None:
         scene = self.scene
-        pool_id = str(keys_and_args(change.sent)[1][0])
+        pool_id = change.subject
         if scene.read("SISMEMBER", scene.keys.worker_pools, pool_id):
             return
         if scene.read("EXISTS", scene.keys.pool(pool_id)):

@@ -165,6 +165,11 @@ class Scene:
         """Tell whether a queue is paused."""
         return self.read("GET", self.keys.paused(queue)) not in {None, b"0"}
 
+    def is_suspect(self, job_id: str, pool: str) -> bool:
+        """Tell whether a job is on its last recovery for a pool, which then runs it alone."""
+        count = int(self.read("HGET", self.keys.recoveries, job_id) or 0)
+        return 0 < count >= self.conditions.spec(pool).max_recoveries - 1
+
     # Called by the server.
 
     def wrote(self, who: object, sent: Command, keys: Sequence[bytes]) -> None:

@@ -24,7 +24,6 @@ from workkit.simulation.checkers.moves import (
     Move,
     RedisChange,
 )
-from workkit.store.calls.layout import keys_and_args
 
 __all__ = ["HooksAreCalled", "ObservationsAreTrue", "ObserversHear"]
 
@@ -77,7 +76,7 @@ class HooksAreCalled(Processes):
             self._forget_gone(change)
         if change.command != "exchange" or not change.moves:
             return
-        process = self.process_of(str(keys_and_args(change.sent)[1][0]))
+        process = self.process_of(change.subject)
         if process is None:
             return
         expected = self._expected.setdefault(process, {})
@@ -179,13 +178,13 @@ class ObserversHear(Processes):
             came = [move for move in change.moves if move.came_from("scheduled")]
             self._queued[change.pool] += sum(move.went_to("queued") for move in came)
         elif change.command == "reap" and change.pool and change.moves:
-            pool_id = str(keys_and_args(change.sent)[1][0])
+            pool_id = change.subject
             found = self._recovered.setdefault((change.pool, pool_id), deque())
             for move in change.moves:
                 found.append((self.scene.now_s(), "died" if move.went_to("dead") else "requeued"))
 
     def _settled(self, change: RedisChange) -> None:
-        process = self.process_of(str(keys_and_args(change.sent)[1][0]))
+        process = self.process_of(change.subject)
         if process is None:
             return
         expected = self._expected.setdefault(process, {})
