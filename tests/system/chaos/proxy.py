@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ __all__ = ["Proxy", "proxy"]
 _LOCALHOST: Final = "127.0.0.1"
 _TURNS_TO_CLOSE: Final = 5
 _CHUNK: Final = 65_536
+_End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Proxy:
@@ -37,6 +39,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._over = asyncio.Event()
+        self._links: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="chaos-proxy")
 
     def stall(self, connections: int, for_s: float) -> None:
@@ -58,42 +61,50 @@ class Proxy:
         self._loop.run_until_complete(self._serve())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, _LOCALHOST, 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._over.wait()
-        server.close()
-        for _ in range(_TURNS_TO_CLOSE):  # a connection of the last moment gets its task later
-            await self._end_all()
+        with socket.create_server((_LOCALHOST, 0)) as listening:
+            listening.setblocking(False)
+            self.port = listening.getsockname()[1]
+            self._loop.add_reader(listening, self._accept, listening)
+            self._ready.set()
+            await self._over.wait()
+            self._loop.remove_reader(listening)
+        for link in self._links:
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+        for _ in range(_TURNS_TO_CLOSE):
             await asyncio.sleep(0)  # closed transports let go of their sockets in a later turn
 
-    async def _end_all(self) -> None:
-        own = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not own]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def _accept(self, listening: socket.socket) -> None:
+        accepted, _ = listening.accept()
+        link = self._loop.create_task(self._link(accepted))
+        self._links.add(link)
+        link.add_done_callback(self._links.discard)
+        # A task that is cancelled before its first step closes nothing itself.
+        link.add_done_callback(lambda _: accepted.close())
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            behind = await asyncio.open_connection(_LOCALHOST, self._server_port)
-        except (OSError, asyncio.CancelledError):
-            writer.transport.abort()
-            return
+    async def _link(self, accepted: socket.socket) -> None:
+        with suppress(OSError, asyncio.CancelledError):
+            reader, writer = await asyncio.open_connection(sock=accepted)
+            try:
+                behind = await asyncio.open_connection(_LOCALHOST, self._server_port)
+                try:
+                    await self._pass_both_ways((reader, writer), behind)
+                finally:
+                    behind[1].transport.abort()
+            finally:
+                writer.transport.abort()
+
+    async def _pass_both_ways(self, client: _End, server: _End) -> None:
         ways = [
-            asyncio.create_task(self._pass(reader, behind[1], replies=False)),
-            asyncio.create_task(self._pass(behind[0], writer, replies=True)),
+            asyncio.create_task(self._pass(client[0], server[1], replies=False)),
+            asyncio.create_task(self._pass(server[0], client[1], replies=True)),
         ]
         try:
-            # Cancelled, it ends in good order: asyncio's own callback minds a cancelled task.
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            for end in (writer, behind[1]):
-                end.transport.abort()
 
     async def _pass(
         self, source: asyncio.StreamReader, to: asyncio.StreamWriter, *, replies: bool
