@@ -21,9 +21,10 @@ from tests.frames.killing import Killer, killer
 from tests.support.recorded import DAY_MS, NOON_MS, Recorded, as_version_1, record
 from workkit import InvalidOption, frames
 from workkit.core.entropy import Entropy
+from workkit.core.locking import lock, open_folder
 from workkit.frames import archive_changes
 from workkit.frames.archive_changes import ArchiveBusy, changing
-from workkit.frames.archive_files import ArchiveFile
+from workkit.frames.archive_files import ArchiveFile, files_of
 from workkit.frames.archive_reading import Wanted, tables_of
 from workkit.frames.auditing.stores import check_archive
 
@@ -282,6 +283,51 @@ def test_a_reader_that_has_listed_the_files_sees_each_record_once(tmp_path: Path
     assert list((tmp_path / ".aside").iterdir()), "a reader was at work"
     frames.compact(tmp_path)
     assert list((tmp_path / ".aside").iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [frames.compact, lambda root: frames.forget(root, "1d")])
+def test_a_folder_that_is_replaced_while_it_is_listed_is_listed_again(
+    change: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = grown(tmp_path, days=2)
+    changes = iter([change])
+
+    def opened_before_a_change(folder: Path) -> int:
+        handle = open_folder(folder)
+        if folder.name.startswith("day=") and (due := next(changes, None)) is not None:
+            due(tmp_path)
+        return handle
+
+    monkeypatch.setattr(archive_changes, "open_folder", opened_before_a_change)
+    assert files_of(tmp_path)[-1].last[1] == past.written
+    assert next(changes, None) is None
+    assert files_of(tmp_path) == files_of(tmp_path) != []
+
+
+def test_nobody_replaces_a_folder_while_it_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown(tmp_path, days=1)
+    iterdir, refused = Path.iterdir, []
+
+    def looked_at(folder: Path) -> Iterator[Path]:
+        handle = open_folder(folder)
+        with pytest.raises(BlockingIOError):
+            lock(handle)
+        os.close(handle)
+        refused.append(folder.name)
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", looked_at)
+    assert len(files_of(tmp_path)) == 4
+    assert refused == ["day=2024-10-04"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    grown(tmp_path, days=1)
+    (tmp_path / "day=2024-10-05").write_bytes(b"")
+    with pytest.raises(InvalidOption, match=r"day=2024-10-05 cannot be read: Not a directory"):
+        frames.history(tmp_path)
 
 
 def test_gaps_and_audits_are_right_while_an_archive_is_compacted(

@@ -28,6 +28,7 @@ __all__ = [
     "added",
     "changing",
     "exchange",
+    "listed",
     "open_file",
     "owner_only",
     "prepared",
@@ -148,27 +149,55 @@ def _locked_day(folder: Path) -> Iterator[None]:
     """Lock the folder of a day, which is made if it does not exist, against an exchange."""
     while True:
         folder.mkdir(mode=_OWNER_FOLDER, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # its last file was forgotten
+            handle = _held(folder, shared=False)
+            break
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return the paths in a folder of the archive as they are at one moment; none if it is gone.
+
+    A folder that is exchanged while it is read would seem to have lost files, and an archiver would
+    write their records again.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    handle = None
+    with contextlib.suppress(PermissionError):  # Windows opens no folder, and exchanges none
         try:
-            handle = open_folder(folder)
+            handle = _held(folder, shared=True)
         except FileNotFoundError:
-            continue  # its last file was forgotten
-        try:
-            # Where folders cannot be locked, such as on NFS, nobody can exchange them either.
-            with contextlib.suppress(OSError):
-                lock(handle, wait=True)
-            if _is_at(handle, folder):
-                yield
-                return
-        finally:
+            return []
+    try:
+        return list(folder.iterdir())
+    finally:
+        if handle is not None:
             os.close(handle)
 
 
-def _is_at(handle: int, folder: Path) -> bool:
-    """Tell whether a folder that was opened is still at its place."""
-    try:
-        return os.path.samestat(os.fstat(handle), folder.stat())
-    except FileNotFoundError:
-        return False
+def _held(folder: Path, *, shared: bool) -> int:
+    """Return a descriptor of the folder of a day that keeps others from exchanging it.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    while True:
+        handle = open_folder(folder)
+        try:
+            # Where folders cannot be locked, such as on NFS, nobody can exchange them either.
+            with contextlib.suppress(OSError):
+                lock(handle, shared=shared, wait=True)
+            if os.path.samestat(os.fstat(handle), folder.stat()):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # it was exchanged before it was locked
 
 
 def added(partial: Path, target: Path) -> None:

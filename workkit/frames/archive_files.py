@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -28,7 +28,7 @@ from workkit.admin.steps.history import id_pair
 from workkit.core.options import shown
 from workkit.core.text import counted
 from workkit.errors import InvalidOption
-from workkit.frames.archive_changes import open_file, reading
+from workkit.frames.archive_changes import listed, open_file, reading
 from workkit.frames.extra import pa
 from workkit.frames.schema import schema
 from workkit.frames.stored import to_stored
@@ -202,10 +202,11 @@ def files_of(directory: Path) -> list[ArchiveFile]:
     """Return the files of an archive, the oldest first.
 
     Raises:
-        InvalidOption: A file in the directory does not belong to an archive.
+        InvalidOption: A file in the directory does not belong to an archive, or a folder cannot be
+            read.
     """
     files = []
-    for path in directory.glob("day=*/*.parquet"):
+    for path in _paths_of(directory):
         first, _, last = path.stem.removesuffix(LATE).partition(".")
         try:
             late = path.stem.endswith(LATE)
@@ -215,6 +216,17 @@ def files_of(directory: Path) -> list[ArchiveFile]:
                 f"{path} does not belong to an archive; move it to another directory"
             ) from None
     return sorted(files)
+
+
+def _paths_of(directory: Path) -> Iterator[Path]:
+    """Yield the paths of an archive's files, in no order."""
+    # All days first: of a day that begins meanwhile nothing is seen, for what came before it may
+    # have been missed.
+    for day in list(directory.glob("day=*")):
+        try:
+            yield from (path for path in listed(day) if path.suffix == ".parquet")
+        except OSError as error:
+            raise InvalidOption(f"{day} cannot be read: {error.strerror or error}") from None
 
 
 def readable_files(directory: Path) -> list[ArchiveFile]:
