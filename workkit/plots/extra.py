@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from workkit.errors import MissingExtra
 
-__all__ = ["dates", "figure", "font_manager", "lines", "mpl", "patches", "ticker"]
+__all__ = ["dates", "figure", "font_manager", "graph_objects", "lines", "mpl", "patches", "ticker"]
 
 try:
     import matplotlib as mpl
@@ -13,3 +15,16 @@ try:
     import workkit.frames.extra  # noqa: F401 - this extra includes that of frames
 except ImportError:
     raise MissingExtra("workkit.plots", "plots") from None
+
+
+def graph_objects() -> Any:
+    """Return the module with Plotly's figures and traces.
+
+    Raises:
+        MissingExtra: Plotly is not installed.
+    """
+    try:
+        from plotly import graph_objects as found
+    except ImportError:
+        raise MissingExtra("Picture.plotly", "plotly") from None
+    return found

@@ -103,6 +103,20 @@ class Picture(figure.Figure):
         with whole_path(named, _MODE) as partial:
             super().savefig(partial, format=form, **options)
 
+    def plotly(self) -> Any:
+        """Return the picture as a figure of Plotly, in which one can zoom and read values.
+
+        It has the same words, colours and places. Its axis of times has the offset from UTC that
+        the zone has at its beginning.
+
+        Raises:
+            MissingExtra: Plotly is not installed.
+        """
+        from workkit.plots.browser import figure_of
+
+        with look():
+            return figure_of(self)
+
     def draw(self, renderer: Any) -> None:
         """Draw with the look of the other pictures, whatever the settings are by now."""
         with look():
