@@ -330,7 +330,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         frames.history(tmp_path)
 
 
-def test_gaps_and_audits_are_right_while_an_archive_is_compacted(
+def test_gaps_audits_and_archivers_are_right_while_an_archive_is_compacted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about = ArchiveFile.about
@@ -343,11 +343,15 @@ def test_gaps_and_audits_are_right_while_an_archive_is_compacted(
         return about(file)
 
     monkeypatch.setattr(ArchiveFile, "about", about_meanwhile)
-    for look in (frames.archive_gaps, lambda root: list(check_archive(root))):
+    for look in (
+        lambda root, _: frames.archive_gaps(root),
+        lambda root, _: list(check_archive(root)),
+        lambda root, past: frames.archive(past, root).gaps,
+    ):
         root = tmp_path / str(len(list(tmp_path.iterdir())))
-        grown(root)
+        past: Any = grown(root)
         compacted.clear()
-        assert look(root) == []
+        assert look(root, past) == []
         assert len(files(root)) == 3
 
 

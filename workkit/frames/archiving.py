@@ -15,7 +15,7 @@ from workkit.core.history import PackedHistory
 from workkit.core.locking import lock, needs_locks
 from workkit.core.options import check_flag
 from workkit.errors import InvalidOption
-from workkit.frames.archive_changes import ArchiveBusy, added, owner_only
+from workkit.frames.archive_changes import ArchiveBusy, added, owner_only, reading
 from workkit.frames.archive_files import (
     LOCK,
     ArchiveFile,
@@ -96,10 +96,10 @@ def archive(
     except OSError as error:
         raise InvalidOption(f"{root} cannot be an archive: {error.strerror}") from None
     with _locked(root):
-        files = files_of(root)
-        newest = files[-1] if files else None
-        if newest is not None and not adopt:
-            _check_label(root, newest, reader.label)
+        with reading(root):  # the newest file may be merged before its label is read
+            newest = max(files_of(root), default=None)
+            if newest is not None and not adopt:
+                _check_label(root, newest, reader.label)
         if newest is not None:
             _check_end(root, newest, reader.history_extent().last_id)
         run = _ArchiveRun(reader.label, root, newest, Redaction(redact), told)
