@@ -89,14 +89,15 @@ def _live(order: dict[str, Any]) -> None:
             if left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    exchanged = changes._exchanged
+    exchange = changes._exchange
 
     def exchanged_between_steps(one: Path, two: Path, root: Path) -> None:
-        exchanged(one, two, root)
+        exchange(one, two, root)
         step("os.rename", (order["directory"],))
 
     sys.addaudithook(step)
-    changes._exchanged = exchanged_between_steps
+    changes._exchange = exchanged_between_steps
+    changes._LISTING_S = 0.0  # type: ignore[misc]  # nobody else is there
     directory = order["directory"]
     if order["what"] == "compact":
         frames.compact(directory)

@@ -7,6 +7,8 @@ import fcntl
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +34,36 @@ pytestmark = pytest.mark.one_server
 
 #: How often an archiver is killed. The more, the longer: WORKKIT_ARCHIVE_KILLS=200.
 KILLS = int(os.environ.get("WORKKIT_ARCHIVE_KILLS", "25"))
+
+
+#: Reads an archive as a program that knows nothing of workkit: what it has seen must stay.
+STRANGER = """
+import sys, threading
+from pathlib import Path
+import pyarrow.dataset as ds
+
+root, over = Path(sys.argv[1]), threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+seen, looks = 0, 0
+print("ready", flush=True)
+while not over.is_set():
+    paths = sorted(map(str, root.glob("day=*/*.parquet")))
+    try:
+        ids = ds.dataset(paths).to_table(columns=["job_id"])["job_id"].to_pylist()
+    except FileNotFoundError:  # an engine lists the files again
+        continue
+    looks += 1
+    if len(set(ids)) < len(ids) or not {f"job-{n}" for n in range(seen)} <= set(ids):
+        sys.exit(f"saw {len(ids)} of {seen} records, of which {len(set(ids))} differ")
+    seen = max(seen, len(ids))
+print(looks > 0, flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only some tests wait for programs that list a folder."""
+    monkeypatch.setattr(archive_changes, "_LISTING_S", 0.0)
 
 
 def grown(directory: Path, days: int = 3, files: int = 4) -> Recorded:
@@ -61,6 +93,11 @@ def raw_jobs_of(directory: Path) -> list[str]:
         return []
     ids: list[str] = ds.dataset(paths).to_table(columns=["job_id"])["job_id"].to_pylist()
     return ids
+
+
+def names_in(folder: int) -> set[str]:
+    """What a program sees that has opened a folder before."""
+    return set(os.listdir(folder))
 
 
 def numbered(count: int) -> list[str]:
@@ -355,43 +392,77 @@ def test_gaps_audits_and_archivers_are_right_while_an_archive_is_compacted(
         assert len(files(root)) == 3
 
 
-def test_readers_see_each_record_once_while_an_archive_grows_and_is_compacted(
-    tmp_path: Path,
+def test_a_folder_that_is_exchanged_stays_for_those_who_are_just_listing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    grown(tmp_path, days=2)
+    listing = [open_folder(folder) for folder in sorted(tmp_path.glob("day=*"))]
+    before = [names_in(handle) for handle in listing]
+    seen: list[list[set[str]]] = []
+
+    class Time:
+        def wait(self, timeout: float) -> None:
+            assert 0 < timeout <= 3_600
+            seen.append([names_in(handle) for handle in listing])
+
+    monkeypatch.setattr(archive_changes, "_LISTING_S", 3_600.0)
+    monkeypatch.setattr(archive_changes, "_NEVER", Time())
+    frames.compact(tmp_path)
+    assert seen == [before, [set(), before[1]]]
+    assert [names_in(handle) for handle in listing] == [set(), set()]
+    for handle in listing:
+        os.close(handle)
+
+
+def test_what_was_exchanged_long_ago_does_not_wait_for_the_end_of_the_run(tmp_path: Path) -> None:
+    grown(tmp_path, days=3)
+    kept: list[int] = []
+
+    def look(_done: int, _total: int) -> None:
+        kept.append(len([path for path in (tmp_path / ".aside").iterdir() if path.is_dir()]))
+
+    frames.compact(tmp_path, told=look)
+    assert max(kept) <= 1
+    assert len(kept) == 3
+
+
+def test_readers_see_each_record_once_while_an_archive_grows_and_is_compacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_changes, "_LISTING_S", 0.5)
     past: Any = Recorded()
     past.write_jobs(2)
     frames.archive(past, tmp_path)
     done, wrong = threading.Event(), []
     archived = 2
 
-    def look(read: Callable[[Path], list[str]]) -> None:
+    def look() -> None:
         while not done.is_set():
-            least = archived
-            try:
-                ids = read(tmp_path)
-            except FileNotFoundError:  # an engine that knows nothing of workkit lists them again
-                continue
+            least, ids = archived, jobs_of(tmp_path)
             if ids != numbered(len(ids)) or len(ids) < least:
-                wrong.append((read, least, len(ids)))
+                wrong.append((least, ids))
 
-    readers = [
-        threading.Thread(target=look, args=(read,))
-        for read in (jobs_of, lambda root: in_order(raw_jobs_of(root)))
-    ]
-    for reader in readers:
-        reader.start()
+    reader = threading.Thread(target=look)
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", STRANGER, tmp_path],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert stranger.stdout is not None
+    assert stranger.stdout.readline() == "ready\n"
+    reader.start()
     try:
-        for number in range(40):
+        for number in range(30):
             past.write_jobs(2, NOON_MS + number * DAY_MS // 20)
             frames.archive(past, tmp_path)
             archived = past.written
-            if number % 3 == 0:
+            if number % 5 == 0:
                 frames.compact(tmp_path)
     finally:
         done.set()
-        for reader in readers:
-            reader.join()
+        reader.join()
+        told = stranger.communicate()
     assert wrong == []
+    assert told == ("True\n", "")
     assert jobs_of(tmp_path) == numbered(past.written)
 
 

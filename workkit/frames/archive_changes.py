@@ -3,8 +3,9 @@
 Whoever reads holds a shared lock on the directory. Files that are merged or forgotten go to the
 folder ``.aside``, where a reader that has listed them before still finds them; they are deleted
 when nobody reads. The files of a day are exchanged with the merged one in a single step, so that
-any program sees either these or that. Whatever a killed process leaves in ``.aside`` is not part of
-the archive.
+any program sees either these or that. The folder that they were in stays as it is for a moment: a
+program that is just listing it would miss what is taken out. Whatever a killed process leaves in
+``.aside`` is not part of the archive.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import errno
 import itertools
 import os
 import shutil
+import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -25,16 +29,14 @@ from workkit.frames.extra import pa
 
 __all__ = [
     "ArchiveBusy",
+    "Change",
     "added",
     "changing",
-    "exchange",
     "listed",
     "open_file",
     "owner_only",
-    "prepared",
     "purge",
     "reading",
-    "set_aside",
     "sync",
 ]
 
@@ -43,10 +45,13 @@ _ASIDE: Final = ".aside"
 #: The end of the names of replaced files, so that nobody takes them for files of the archive.
 _REPLACED: Final = ".replaced"
 _OWNER_FOLDER: Final = 0o700
+#: How long a folder that was exchanged stays as it is. To list a folder takes a millisecond.
+_LISTING_S: Final = 0.25
+_NEVER: Final = threading.Event()
 _LOCAL: Final = "keep the archive on a local file system such as ext4, xfs, btrfs or APFS"
 #: The functions that exchange two paths, and their number of the current directory. The flag is 2.
 _EXCHANGES: Final = (("renameat2", -100), ("renameatx_np", -2))
-_EXCHANGE: Final = 2
+_FLAG: Final = 2
 
 
 class ArchiveBusy(InvalidOption):
@@ -83,9 +88,82 @@ def open_file(root: Path, path: Path) -> Any:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
 
 
+class Change:
+    """A run that merges or forgets files of an archive; see `changing`.
+
+    Args:
+        root: The archive.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._aside = root / _ASIDE
+        self._exchanged: deque[tuple[float, Path]] = deque()
+
+    def prepared(self, day: str) -> Path:
+        """Return a new folder in which the files of a day can be prepared."""
+        for number in itertools.count(1):
+            folder = self._aside / f"{day}.{number}"
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=_OWNER_FOLDER)
+                return folder
+        raise AssertionError  # pragma: no cover - counting has no end
+
+    def exchange(self, day: str, new: Path, replaced: frozenset[str]) -> None:
+        """Replace files of a day by those of a prepared folder, in one step.
+
+        Args:
+            day: The name of the day's folder.
+            new: The prepared folder. Files of the day that are not replaced are linked to it.
+            replaced: The names of the files that the prepared ones replace.
+
+        Raises:
+            InvalidOption: The file system cannot exchange two folders.
+        """
+        folder = self._root / day
+        with _locked_day(folder):
+            for path in folder.iterdir():
+                if path.name not in replaced and not path.name.endswith(".partial"):
+                    (new / path.name).hardlink_to(path)
+            new.chmod(folder.stat().st_mode & 0o777)
+            sync(new)
+            _exchange(folder, new, self._root)
+            sync(self._root)
+        self._exchanged.append((time.monotonic(), new))
+        while self._exchanged and time.monotonic() - self._exchanged[0][0] > _LISTING_S:
+            self._retire(self._exchanged.popleft()[1])
+
+    def set_aside(self, path: Path) -> None:
+        """Take a file out of the archive."""
+        with _locked_day(path.parent):
+            path.rename(self._aside / f"{path.name}{_REPLACED}")
+            sync(path.parent)
+            with contextlib.suppress(OSError):  # it has other files
+                path.parent.rmdir()
+
+    def end(self) -> None:
+        """Put all that is not part of the archive out of any program's sight."""
+        for at, folder in self._exchanged:
+            _NEVER.wait(max(at + _LISTING_S - time.monotonic(), 0))
+            self._retire(folder)
+
+    def _retire(self, folder: Path) -> None:
+        """Take the files out of a folder that was exchanged."""
+        day = self._root / folder.name.rpartition(".")[0]
+        for path in folder.iterdir():
+            if (day / path.name).exists():  # it was not replaced
+                path.unlink()
+            else:
+                path.rename(self._aside / f"{path.name}{_REPLACED}")
+        folder.rmdir()
+
+
 @contextlib.contextmanager
-def changing(root: Path) -> Iterator[None]:
+def changing(root: Path) -> Iterator[Change]:
     """Keep other processes from merging or forgetting files. They may append files meanwhile.
+
+    Yields:
+        What changes the archive.
 
     Raises:
         ArchiveBusy: One of them is at it.
@@ -109,13 +187,15 @@ def changing(root: Path) -> Iterator[None]:
             f"the file system of {root} cannot lock a folder ({error.strerror}), which merging and "
             f"forgetting need; {_LOCAL}"
         ) from None
+    change = Change(root)
     try:
         purge(root)
-        yield
+        yield change
     except OSError as error:  # such as a full disk: all files of the archive are still there
         raise InvalidOption(f"{root} cannot be changed: {error.strerror or error}") from None
     finally:
         with contextlib.suppress(OSError):  # the next change tries again
+            change.end()
             purge(root)
         os.close(handle)
 
@@ -132,16 +212,6 @@ def purge(root: Path) -> bool:
     finally:
         os.close(handle)
     return True
-
-
-def prepared(root: Path, day: str) -> Path:
-    """Return a new folder in which the files of a day can be prepared."""
-    for number in itertools.count(1):
-        folder = root / _ASIDE / f"{day}.{number}"
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=_OWNER_FOLDER)
-            return folder
-    raise AssertionError  # pragma: no cover - counting has no end
 
 
 @contextlib.contextmanager
@@ -207,50 +277,13 @@ def added(partial: Path, target: Path) -> None:
         sync(target.parent)
 
 
-def set_aside(root: Path, path: Path) -> None:
-    """Take a file out of the archive."""
-    with _locked_day(path.parent):
-        path.rename(root / _ASIDE / f"{path.name}{_REPLACED}")
-        sync(path.parent)
-        with contextlib.suppress(OSError):  # it has other files
-            path.parent.rmdir()
-
-
-def exchange(root: Path, day: str, new: Path, replaced: frozenset[str]) -> None:
-    """Replace files of a day by those of a prepared folder, in one step.
-
-    Args:
-        root: The archive.
-        day: The name of the day's folder.
-        new: The prepared folder. Files of the day that are not replaced are linked to it.
-        replaced: The names of the files that the prepared ones replace.
-
-    Raises:
-        InvalidOption: The file system cannot exchange two folders.
-    """
-    folder = root / day
-    with _locked_day(folder):
-        for path in folder.iterdir():
-            if path.name not in replaced and not path.name.endswith(".partial"):
-                (new / path.name).hardlink_to(path)
-        new.chmod(folder.stat().st_mode & 0o777)
-        sync(new)
-        _exchanged(folder, new, root)
-        sync(root)
-    for path in new.iterdir():  # the old folder now
-        if path.name in replaced:
-            path.rename(root / _ASIDE / f"{path.name}{_REPLACED}")
-        else:
-            path.unlink()
-    new.rmdir()
-
-
-def _exchanged(one: Path, two: Path, root: Path) -> None:
+def _exchange(one: Path, two: Path, root: Path) -> None:
+    """Let two folders change places in one step."""
     libc = ctypes.CDLL(None, use_errno=True)
     for name, here in _EXCHANGES:
         if (function := getattr(libc, name, None)) is None:
             continue
-        if function(here, os.fsencode(one), here, os.fsencode(two), _EXCHANGE) == 0:
+        if function(here, os.fsencode(one), here, os.fsencode(two), _FLAG) == 0:
             return
         number = ctypes.get_errno()
         if number not in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:

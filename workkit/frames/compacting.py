@@ -17,7 +17,7 @@ import msgspec
 
 from workkit.core.options import check_flag, check_time
 from workkit.errors import InvalidOption
-from workkit.frames.archive_changes import changing, exchange, owner_only, prepared, set_aside
+from workkit.frames.archive_changes import Change, changing, owner_only
 from workkit.frames.archive_files import (
     ArchiveFile,
     ArchiveHeader,
@@ -77,14 +77,14 @@ def compact(
     root = folder_of(directory)
     readable_files(root)  # refuses what is no archive
     done, failed = Compacted(), []
-    with changing(root):
+    with changing(root) as change:
         days = [
             (day, list(files))
             for day, files in itertools.groupby(readable_files(root), lambda file: file.day)
         ]
         for number, (day, files) in enumerate(days[:-1] if ended else days):
             try:
-                _compact_day(root, day, files, done)
+                _compact_day(root, change, day, files, done)
             except InvalidOption as error:
                 failed.append(error)
             if told is not None:
@@ -94,15 +94,17 @@ def compact(
     return done
 
 
-def _compact_day(root: Path, day: str, files: list[ArchiveFile], done: Compacted) -> None:
+def _compact_day(
+    root: Path, change: Change, day: str, files: list[ArchiveFile], done: Compacted
+) -> None:
     runs = [run for run in _runs(files) if len(run) > 1 or _is_old(run[0][0])]
     if not runs:
         return
-    folder = prepared(root, day)
+    folder = change.prepared(day)
     for run in runs:
         _merge(root, folder, run)
     merged = [file for run in runs for file, _ in run]
-    exchange(root, day, folder, frozenset(file.path.name for file in merged))
+    change.exchange(day, folder, frozenset(file.path.name for file in merged))
     done.days += 1
     done.files += len(runs)
     done.merged += len(merged)
@@ -205,7 +207,7 @@ def forget(directory: str | os.PathLike[str], before: Time) -> int:
     check_time("before", before_s)
     readable_files(root)
     forgotten = 0
-    with changing(root):
+    with changing(root) as change:
         files = readable_files(root)
         newest = files[-1:]
         for file in files:
@@ -213,19 +215,19 @@ def forget(directory: str | os.PathLike[str], before: Time) -> int:
                 break
             about = file.about()
             if [file] != newest:
-                set_aside(root, file.path)
+                change.set_aside(file.path)
             elif about.records:
-                _empty(root, file, about)
+                _empty(change, file, about)
             forgotten += about.records
     return forgotten
 
 
-def _empty(root: Path, file: ArchiveFile, about: ArchiveHeader) -> None:
+def _empty(change: Change, file: ArchiveFile, about: ArchiveHeader) -> None:
     """Replace a file by one without records that accounts for the same ones."""
     forgotten = about.forgotten + about.records
     empty = msgspec.structs.replace(about, records=0, forgotten=forgotten)
-    folder = prepared(root, file.day)
+    folder = change.prepared(file.day)
     with open(folder / f"{file.path.name}.partial", "wb", opener=owner_only) as output:
         write_file(output, [schema("history").arrow().empty_table()], empty)
     (folder / f"{file.path.name}.partial").rename(folder / file.path.name)
-    exchange(root, file.day, folder, frozenset({file.path.name}))
+    change.exchange(file.day, folder, frozenset({file.path.name}))
