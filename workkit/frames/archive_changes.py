@@ -17,12 +17,12 @@ import itertools
 import os
 import shutil
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from workkit.core.clock import monotonic_s
 from workkit.core.locking import lock, needs_locks, open_folder
 from workkit.errors import InvalidOption
 from workkit.frames.extra import pa
@@ -129,8 +129,8 @@ class Change:
             sync(new)
             _exchange(folder, new, self._root)
             sync(self._root)
-        self._exchanged.append((time.monotonic(), new))
-        while self._exchanged and time.monotonic() - self._exchanged[0][0] > _LISTING_S:
+        self._exchanged.append((monotonic_s(), new))
+        while self._exchanged and monotonic_s() - self._exchanged[0][0] > _LISTING_S:
             self._retire(self._exchanged.popleft()[1])
 
     def set_aside(self, path: Path) -> None:
@@ -144,7 +144,7 @@ class Change:
     def end(self) -> None:
         """Put all that is not part of the archive out of any program's sight."""
         for at, folder in self._exchanged:
-            _NEVER.wait(max(at + _LISTING_S - time.monotonic(), 0))
+            _NEVER.wait(max(at + _LISTING_S - monotonic_s(), 0))
             self._retire(folder)
 
     def _retire(self, folder: Path) -> None:
