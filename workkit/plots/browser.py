@@ -28,9 +28,10 @@ def figure_of(picture: Any) -> Any:
     """Return a picture as a figure of Plotly; see `Picture.plotly`."""
     picture.draw_without_rendering()  # the layout is only known then
     figure = graph_objects().Figure()
-    width, height = (picture.get_size_inches() * picture.dpi).round().tolist()
     figure.update_layout(
-        width=width, height=height, margin={"l": 0, "r": 0, "t": 0, "b": 0}, barmode="overlay",
+        # As wide as there is room: a cell of a notebook may be narrower than the picture.
+        autosize=True, height=round(picture.get_size_inches()[1] * picture.dpi),
+        margin={"l": 0, "r": 0, "t": 0, "b": 0}, barmode="overlay",
         paper_bgcolor="white", plot_bgcolor="white", font=_FONT, hovermode="closest", bargap=0,
         separators=".,", hoverlabel={"namelength": -1},
     )  # fmt: skip
