@@ -63,12 +63,14 @@ class HooksAreCalled(Processes):
     def __init__(self) -> None:
         super().__init__()
         self._expected: dict[tuple[str, str], dict[tuple[str, str], deque[_Failure]]] = {}
+        self._newest: dict[str, tuple[str, str]] = {}  # pool -> its process
         self._gone: set[tuple[str, str]] = set()  # who tells, and the id of the pool that is gone
 
     def changed(self, change: RedisChange) -> None:
         """Record failures, and look whether hooks were called."""
         if change.command == "register":
             self.register(change)
+            self._succeeds(self.process_of(change.subject))
             return
         if change.command == "beat":
             self._look(change.pool)
@@ -77,7 +79,7 @@ class HooksAreCalled(Processes):
         if change.command != "exchange" or not change.moves:
             return
         process = self.process_of(change.subject)
-        if process is None:
+        if process is None or self._newest.get(process[0]) != process:
             return
         expected = self._expected.setdefault(process, {})
         for move, record in change.settled:
@@ -86,6 +88,15 @@ class HooksAreCalled(Processes):
                     failures = expected.setdefault((event, move.job_id), deque())
                     written = move.after.job if move.after is not None else None
                     failures.append(_Failure(self.scene.now_s(), record.fails, written))
+
+    def _succeeds(self, process: tuple[str, str] | None) -> None:
+        """Forget what the process before had to tell: it has ended."""
+        if process is None:
+            return
+        self._newest[process[0]] = process
+        for each in [each for each in self._expected if each[0] == process[0]]:
+            if each != process:
+                del self._expected[each]
 
     def _forget_gone(self, change: RedisChange) -> None:
         """Expect to hear again of pools that hold jobs again, or are said to hold some."""
