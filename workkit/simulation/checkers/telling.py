@@ -233,12 +233,13 @@ class ObserversHear(Processes):
 
     def _heard_of_pool(self, pool: str, reaped: ReapedPool) -> None:
         found = self._recovered.get((pool, reaped.pool_id), deque())
-        while found and self.scene.now_s() - found[0][0] > SETTLED_S:
+        is_sure = self.scene.conditions.undisturbed_s(pool) > 2 * SETTLED_S
+        # A pool that was frozen tells later of what it has recovered before.
+        while found and is_sure and self.scene.now_s() - found[0][0] > SETTLED_S:
             found.popleft()
         there = Counter(fate for _, fate in found)
         said = Counter(requeued=reaped.requeued, died=reaped.died)
         found.clear()
-        is_sure = self.scene.conditions.undisturbed_s(pool) > 2 * SETTLED_S
         if said - there or (is_sure and there - said):
             self.violated(f"{pool} tells that it has recovered {dict(said)}, it was {dict(there)}")
 
