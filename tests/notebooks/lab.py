@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Final
 
 import nbformat
+import pytest
 from playwright.sync_api import Page, TimeoutError, sync_playwright  # noqa: A004 - its own
 
-__all__ = ["CHROMIUM", "Lab", "find_chromium"]
+__all__ = ["CHROMIUM", "Lab", "find_chromium", "need_chromium"]
 
 CHROMIUM: Final = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
 _START_S: Final = 120
@@ -38,6 +39,15 @@ _SETTINGS: Final = {
 def find_chromium() -> str | None:
     """Return Debian's chromium, or another one on PATH."""
     return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
+def need_chromium() -> str:
+    """Return the browser; skip the test without one, and fail it where all must be there."""
+    if (found := find_chromium()) is not None:
+        return found
+    if os.environ.get("CI") or os.environ.get("WORKKIT_REQUIRE_ALL_SERVERS"):
+        pytest.fail("there is no chromium on PATH, and CI wants one")
+    pytest.skip("there is no chromium on PATH")
 
 
 class Lab:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.notebooks.conftest import Morgue
-from tests.notebooks.lab import Lab, find_chromium
+from tests.notebooks.lab import Lab, need_chromium
 
 pytestmark = [pytest.mark.one_server, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -25,10 +24,7 @@ print("live views:", sum(t.name == "workkit-live" for t in threading.enumerate()
 
 @pytest.fixture(autouse=True)
 def chromium() -> None:
-    if find_chromium() is None:
-        if os.environ.get("CI") or os.environ.get("WORKKIT_REQUIRE_ALL_SERVERS"):
-            pytest.fail("there is no chromium on PATH, and CI wants one")
-        pytest.skip("there is no chromium on PATH")
+    need_chromium()
 
 
 def test_jobs_are_filtered_marked_confirmed_and_run(

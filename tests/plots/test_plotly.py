@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.notebooks.lab import find_chromium
+from tests.notebooks.lab import need_chromium
 from tests.plots.test_pictures import ODD, OF_HISTORY, OVER_TIME, day, fleet, jobs
 from workkit import errors, frames, plots
 
@@ -157,9 +157,7 @@ def opened(page: Page, figure: Any, path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_browser_shows_the_texts_as_they_are_and_values_at_the_pointer(tmp_path: Path) -> None:
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("there is no chromium on PATH")
+    chromium = need_chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         try:

@@ -17,10 +17,13 @@ from workkit.plots.traces import PIXELS_A_POINT, Panel, legend_of, markup_free, 
 
 __all__ = ["figure_of"]
 
-_GREY: Final = "#e4e4e4"
+#: The lines of an axis.
+_LINES: Final = {
+    "gridcolor": "#e4e4e4", "zeroline": False, "showline": True, "linecolor": "#777777",
+    "ticks": "outside", "tickcolor": "#777777",
+}  # fmt: skip
 _DARK: Final = "#222222"
 _FONT: Final = {"family": "DejaVu Sans, Noto Sans, sans-serif", "color": _DARK, "size": 12}
-_SIDES: Final = {"left": "left", "right": "right", "center": "center"}
 _EDGES: Final = {"top": "top", "bottom": "bottom", "center": "middle", "baseline": "bottom"}
 
 
@@ -100,10 +103,7 @@ def _x_axis(panel: Panel, panels: list[Panel]) -> dict[str, Any]:
     axes, place = panel.axes, panel.axes.get_position()
     low, high = axes.get_xlim()
     label = axes.get_xlabel()
-    about: dict[str, Any] = {
-        "domain": [place.x0, place.x1], "anchor": panel.y, "gridcolor": _GREY, "zeroline": False,
-        "showline": True, "linecolor": "#777777", "ticks": "outside", "tickcolor": "#777777",
-    }  # fmt: skip
+    about: dict[str, Any] = {"domain": [place.x0, place.x1], "anchor": panel.y, **_LINES}
     if panel.zone is not None:
         about |= {"type": "date", "range": panel.xs([low, high]).tolist()}
         label = _with_offset(label, panel)
@@ -130,8 +130,7 @@ def _y_axis(panel: Panel) -> dict[str, Any]:
     axes, place = panel.axes, panel.axes.get_position()
     low, high = panel.ys(axes.get_ylim()).tolist()
     return {
-        "domain": [place.y0, place.y1], "anchor": panel.x, "gridcolor": _GREY, "zeroline": False,
-        "showline": True, "linecolor": "#777777", "ticks": "outside", "tickcolor": "#777777",
+        "domain": [place.y0, place.y1], "anchor": panel.x, **_LINES,
         "title": {"text": markup_free(axes.get_ylabel()).replace("\n", "<br>"), "standoff": 6},
         **_scaled(axes.yaxis, low, high, panel),
     }  # fmt: skip
@@ -179,7 +178,7 @@ def _annotation(panel: Panel, text: Any) -> dict[str, Any]:
     return {
         **where, "text": markup_free(text.get_text()), "showarrow": False,
         "xshift": right * PIXELS_A_POINT, "yshift": up * PIXELS_A_POINT,
-        "xanchor": _SIDES[text.get_ha()], "yanchor": _EDGES[text.get_va()],
+        "xanchor": text.get_ha(), "yanchor": _EDGES[text.get_va()],
         "font": {**_FONT, "size": text.get_fontsize() * PIXELS_A_POINT},
         "bgcolor": "rgba(255,255,255,0.8)" if box is not None else "rgba(0,0,0,0)",
     }  # fmt: skip

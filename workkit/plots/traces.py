@@ -7,6 +7,7 @@ and maps. Values stand in the text of a point as they would on the axis, with th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, Final
 
 from matplotlib import collections, colors, container
@@ -47,7 +48,7 @@ class Panel:
         self.x, self.y = f"x{suffix}", f"y{suffix}"
         locator = axes.xaxis.get_major_locator()
         self.zone = locator.tz if isinstance(locator, dates.AutoDateLocator) else None
-        self._words = _words_of(axes)
+        self._words = {_key(handle, colour): text for handle, colour, text in _entries_of(axes)}
 
     @property
     def where(self) -> dict[str, str]:
@@ -62,7 +63,7 @@ class Panel:
         # One offset for the whole axis: an hour that a zone has twice would be drawn twice.
         return (times + self.offset).strftime("%Y-%m-%d %H:%M:%S.%f").to_numpy()
 
-    @property
+    @cached_property
     def offset(self) -> Any:
         """How far the zone is ahead of UTC where the axis begins."""
         begin = dates.num2date(self.axes.get_xlim()[0], tz=self.zone)
@@ -106,37 +107,35 @@ def _key(artist: Any, colour: Any) -> tuple[str, str]:
     return kind, _rgba(colour)
 
 
-def _words_of(axes: Any) -> dict[tuple[str, str], str]:
+def _entries_of(axes: Any) -> Iterator[tuple[Any, Any, str]]:
+    """Yield the handle, the colour and the text of each entry of a legend."""
     legend = axes.get_legend()
     if legend is None:
-        return {}
-    words = {}
+        return
     for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-        is_line = isinstance(handle, lines.Line2D)
-        colour = handle.get_color() if is_line else handle.get_facecolor()
-        if not is_line and colors.to_rgba(colour)[3] == 0:
-            colour = handle.get_edgecolor()
-        words[_key(handle, colour)] = text.get_text()
-    return words
+        yield handle, _colour_of(handle), text.get_text()
+
+
+def _colour_of(handle: Any) -> Any:
+    if isinstance(handle, lines.Line2D):
+        return handle.get_color()
+    return handle.get_edgecolor() if _is_hollow(handle) else handle.get_facecolor()
+
+
+def _is_hollow(patch: Any) -> bool:
+    return bool(colors.to_rgba(patch.get_facecolor())[3] == 0)
 
 
 def legend_of(panel: Panel) -> Iterator[Any]:
     """Yield a trace of nothing for each entry of a legend, with its look and in its order."""
-    legend = panel.axes.get_legend()
-    if legend is None:
-        return
-    for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-        look: dict[str, Any] = {}
+    for handle, colour, text in _entries_of(panel.axes):
+        look: dict[str, Any] = {"mode": "lines", "line": {"color": _rgba(colour)}}
         if isinstance(handle, lines.Line2D):
             look = _look_of(handle)
-        else:
-            look["mode"] = "markers"
-            colour = handle.get_facecolor()
-            look["marker"] = {"symbol": "square", "size": 12, "color": _rgba(colour)}
-            if colors.to_rgba(colour)[3] == 0:
-                look = {"mode": "lines", "line": {"color": _rgba(handle.get_edgecolor())}}
-        name = markup_free(text.get_text())
-        yield _scatter(panel, [np.nan], [np.nan], name, showlegend=True, **look)
+        elif not _is_hollow(handle):
+            square = {"symbol": "square", "size": 12, "color": _rgba(colour)}
+            look = {"mode": "markers", "marker": square}
+        yield _scatter(panel, [np.nan], [np.nan], markup_free(text), showlegend=True, **look)
 
 
 def traces_of(panel: Panel) -> Iterator[Any]:

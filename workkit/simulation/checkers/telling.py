@@ -93,10 +93,10 @@ class HooksAreCalled(Processes):
         """Forget what the process before had to tell: it has ended."""
         if process is None:
             return
+        before = self._newest.get(process[0], process)
+        if before != process:
+            self._expected.pop(before, None)
         self._newest[process[0]] = process
-        for each in [each for each in self._expected if each[0] == process[0]]:
-            if each != process:
-                del self._expected[each]
 
     def _forget_gone(self, change: RedisChange) -> None:
         """Expect to hear again of pools that hold jobs again, or are said to hold some."""
