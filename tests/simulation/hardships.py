@@ -28,6 +28,7 @@ __all__ = [
     "stuck",
     "suspects",
     "taken",
+    "twice_unheard",
     "undeclared",
     "untold",
     "watches_end",
@@ -256,6 +257,26 @@ def expelled(sim: Simulation) -> None:
         sim.at(1.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
     for n, at_s in enumerate(range(15, 170, 20)):
         sim.at(at_s, _forget_fence, sim, sim.pools[n % 2])
+
+
+def twice_unheard(sim: Simulation) -> None:
+    """Pools that are expelled after a reply was lost, and lose the reply of their next exchange."""
+    for _ in range(2):
+        pool = sim.pool(concurrency=3)
+        pool.job("work", _fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
+    for n in range(120):
+        sim.at(1.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
+    for n, at_s in enumerate(range(15, 170, 20)):
+        sim.at(at_s, _expel_unheard, sim, sim.pools[n % 2])
+
+
+def _expel_unheard(sim: Simulation, pool: SimulatedPool) -> None:
+    def expel() -> None:
+        _forget_fence(sim, pool)
+        sim.lose_reply(pool, "exchange")
+
+    sim.lose_reply(pool, "exchange")
+    before_next(pool, "resync", expel)
 
 
 def _fails_twice(job: Job) -> None:

@@ -271,6 +271,7 @@ class ObservationsAreTrue(Checker):
         self._since: dict[int, float] = {}
         self._checkins: dict[int, tuple[tuple[str, int] | None, float]] = {}
         self._idle: dict[tuple[str, str], float] = {}  # pool and worker -> since when
+        self._orphaned: set[int] = set()  # what runs on although its process has ended
         self._next_s = 0.0
 
     def started(self, run: HandlerRun) -> None:
@@ -281,7 +282,9 @@ class ObservationsAreTrue(Checker):
     def ended(self, run: HandlerRun, error: BaseException | None) -> None:
         """Forget a handler."""
         del error
-        self._idle[run.pool, run.worker_id] = self.scene.now_s()
+        if run.number not in self._orphaned:
+            self._idle[run.pool, run.worker_id] = self.scene.now_s()
+        self._orphaned.discard(run.number)
         self._since.pop(run.number, None)
         self._checkins.pop(run.number, None)
 
@@ -371,6 +374,8 @@ class ObservationsAreTrue(Checker):
     def crashed(self, pool: str) -> None:
         """Forget the workers of a process that is gone."""
         self._idle = {key: since_s for key, since_s in self._idle.items() if key[0] != pool}
+        running = self.scene.running.values()
+        self._orphaned.update(run.number for run in running if run.pool == pool)
 
     def left(self, pool: str) -> None:
         """Forget the workers of a process that is gone."""
