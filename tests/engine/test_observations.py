@@ -32,6 +32,13 @@ def pool_for_slow_jobs(stage: EngineStage, concurrency: int = 1) -> StepPool:
     return stage.stepped(worker)
 
 
+def resync(stage: EngineStage, pool: StepPool) -> None:
+    """Let the pool compare its jobs with Redis, and write its observations."""
+    stage.clock.advance(60)
+    pool.turn()
+    pool.duty("observer")
+
+
 def checkins(client: Client) -> set[str]:
     return {seen.checkin for seen in client.worker_observations() if seen.is_busy}
 
@@ -177,12 +184,37 @@ def test_the_observation_of_a_job_that_runs_for_days_is_renewed_before_it_expire
     key = stage.key(f"worker:{running.worker_id}")
     for _ in range(3):
         stage.redis.expire(key, 100)
-        stage.clock.advance(3_599)
-        pool.duty("observer")
-        assert stage.redis.ttl(key) <= 100
-        stage.clock.advance(1)
-        pool.duty("observer")
+        resync(stage, pool)
         assert stage.redis.ttl(key) > DAY_S - 60
+
+
+def test_what_a_failover_has_lost_of_observations_is_written_again(stage: EngineStage) -> None:
+    pool = pool_for_slow_jobs(stage)
+    job = stage.enqueuer.enqueue("slow")
+    pool.turn()
+    running = pool.runner.begin()
+    pool.duty("observer")
+    stage.redis.delete(stage.key(f"worker:{running.worker_id}"))
+    resync(stage, pool)
+    assert observation(stage, running)["job_id"] == job.id
+
+
+def test_what_a_failover_has_brought_back_of_observations_is_removed_again(
+    stage: EngineStage,
+) -> None:
+    pool = pool_for_slow_jobs(stage)
+    stage.enqueuer.enqueue("slow")
+    pool.turn()
+    running = pool.runner.begin()
+    pool.duty("observer")
+    key = stage.key(f"worker:{running.worker_id}")
+    before = stage.redis.dump(key)
+    pool.runner.end(running)
+    pool.turn()
+    pool.duty("observer")
+    stage.redis.restore(key, 0, before)
+    resync(stage, pool)
+    assert observation(stage, running) == {}
 
 
 def test_check_ins_of_sync_and_async_handlers_reach_the_clients_of_a_running_pool(

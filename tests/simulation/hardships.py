@@ -21,6 +21,7 @@ __all__ = [
     "late_slots",
     "lonely",
     "long_ago",
+    "long_runs",
     "narrow",
     "outages",
     "start_ended",
@@ -212,6 +213,25 @@ def long_ago(sim: Simulation) -> None:
         pool.periodically_enqueue("@every 6s", "tick")
     for n in range(120):
         sim.at(1.4 * n, sim.enqueuer.enqueue_unique, "unique", {"n": n % 50})
+
+
+def long_runs(sim: Simulation) -> None:
+    """Jobs that check in and go on for long, on many workers; Redis loses writes twice."""
+    entropy = Entropy(f"{sim.seed}/long runs")
+
+    def work(job: Job) -> None:
+        job.checkin("begun")
+        sim.sleep(job.arg_int("first_s"))
+        job.checkin("goes on")
+        sim.sleep(job.arg_int("then_s"))
+
+    for _ in range(2):
+        sim.pool(concurrency=20).job("work", work)
+    for n in range(50):
+        args = {"first_s": entropy.below(10), "then_s": entropy.below(2) * entropy.below(150)}
+        sim.at(3 * n, sim.enqueuer.enqueue, "work", args)
+    for begins_s in (20, 130):
+        sim.at(entropy.uniform(begins_s, begins_s + 30), sim.lose_writes, entropy.uniform(3, 9))
 
 
 def ghosts(sim: Simulation) -> None:

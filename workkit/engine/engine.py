@@ -114,7 +114,9 @@ class Engine:
             stack=stacks.Stacks(self.ledger, self.runner, self.clock).of,
         )
         self.heartbeat = Heartbeat(self.keys, self.identity, self.vitals.dispatcher, callbacks)
-        self.observer = Observer(self.keys, self.ledger.held)
+        self.observer = Observer(
+            self.keys, self.identity.worker_ids, self.ledger.held, lambda: self.dispatcher.resyncs
+        )
         self.requeuer = Requeuer(self.keys, sources.entropy, spec.observers)
         self.reaper = Reaper(
             self.keys, self.identity, self.sources, callbacks,

@@ -97,6 +97,11 @@ class Dispatcher:
         self._pool_sync.reaped = True
 
     @property
+    def resyncs(self) -> int:
+        """How often the pool has compared its jobs with Redis."""
+        return self._pool_sync.resyncs
+
+    @property
     def has_finished(self) -> bool:
         """Whether a handler has ended since the last turn, or reports have arrived."""
         return bool(self._finished) or self._ledger.has_reports

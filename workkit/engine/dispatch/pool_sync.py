@@ -61,6 +61,7 @@ class PoolSync:
         self.registered = False
         self.reaped = False
         self.fence = 0
+        self.resyncs = 0  # how often the pool has compared its jobs with Redis
 
     @property
     def next_s(self) -> float:
@@ -201,6 +202,7 @@ class PoolSync:
         self._resolve(self._identity.pool_id, last)
         self._compare(lists, now)
         self._in_step, self._resynced_at = True, now.monotonic_s
+        self.resyncs += 1
 
     def _read(self) -> Step[tuple[resync.LastExchange, dict[str, list[bytes]]] | None]:
         """Read the last exchange and the lists, in portions; None if the pool was reaped.

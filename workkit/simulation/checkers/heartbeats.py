@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import Any, Final
 
 from workkit.simulation.checkers.base import Checker
@@ -93,8 +94,10 @@ class HeartbeatsAreTrue(Checker):
         queues = conditions.spec(pool).registrations
         held = sum(scene.held(queue).get(pool_id, 0) for queue in queues)
         # Handlers go on whose jobs were taken from the pool; it may have claimed these again.
+        newest = {run.job_id: run.number for run in sorted(running, key=attrgetter("number"))}
         ghosts = sum(
             not any(each.place.pool_id == pool_id for each in scene.where(run.job_id))
+            or run.number < newest[run.job_id]
             or self._since_s.get(run.number, 0.0) < self._claimed_s.get((pool, run.job_id), 0.0)
             for run in running
         )

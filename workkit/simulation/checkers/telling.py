@@ -29,6 +29,8 @@ __all__ = ["HooksAreCalled", "ObservationsAreTrue", "ObserversHear"]
 
 #: An observation is written within this time, seconds.
 _OBSERVED_S: Final = 4.0
+#: And again within this time if Redis has lost it or has brought it back, seconds.
+_RESYNC_S: Final = 60.0
 #: A pool's clock is set while a handler runs if it was wrong: the tolerance, seconds.
 _NEAR_S: Final = 1.1
 _EVERY_S: Final = 0.5
@@ -262,7 +264,8 @@ class ObserversHear(Processes):
 class ObservationsAreTrue(Checker):
     """What a handler runs, with its args and its newest check-in, can be seen within 4 s.
 
-    And a worker that has become idle shows no job after 4 s. That is so if its pool has no fault.
+    And a worker that has become idle shows no job after 4 s. That is so if its pool has no fault;
+    and again a minute after Redis has lost writes, or after a late write.
     """
 
     rule = "observations show what runs"
@@ -273,6 +276,7 @@ class ObservationsAreTrue(Checker):
         self._idle: dict[tuple[str, str], float] = {}  # pool and worker -> since when
         self._orphaned: set[int] = set()  # what runs on although its process has ended
         self._next_s = 0.0
+        self._mended_s = 0.0  # by when pools have written again what Redis has lost
 
     def started(self, run: HandlerRun) -> None:
         """Record when a handler starts."""
@@ -294,18 +298,20 @@ class ObservationsAreTrue(Checker):
         for move in change.moves:
             if move.left("in progress"):
                 self._taken(move)
-        if change.command == RESTORED:  # what was removed a moment ago may stand there again
-            self._idle.clear()
-        elif change.command == "HSET":  # arrived after its caller has given it up
-            for pool, worker_id in list(self._idle):
-                if self.scene.keys.worker(worker_id) in change.keys:
-                    del self._idle[pool, worker_id]
         now_s = scene.now_s()
+        if change.command == RESTORED:  # what was removed a moment ago may stand there again
+            self._mended_s = now_s + _RESYNC_S
+            self._idle = dict.fromkeys(self._idle, self._mended_s)
+        elif change.command == "HSET":  # may have arrived after its caller has given it up
+            for pool, worker_id in self._idle:
+                if scene.keys.worker(worker_id) in change.keys:
+                    self._idle[pool, worker_id] = now_s + _RESYNC_S
         # Some commands leave a key between two versions.
         if change.command not in _REWRITING and now_s >= self._next_s:
             self._next_s = now_s + _EVERY_S
             slow_s = 10 * scene.conditions.slowness_s()
-            self._look_at_running(now_s, slow_s)
+            if now_s >= self._mended_s + _OBSERVED_S + slow_s:
+                self._look_at_running(now_s, slow_s)
             self._look_at_idle(now_s, slow_s)
 
     def _look_at_running(self, now_s: float, slow_s: float) -> None:

@@ -259,7 +259,7 @@ class PoolProcess:
             put_off_s = min(POSTPONED_BRIEFLY_S, self._until_due_s()) if delay_s else 0.0
         elif duty in {"periodic", "trimmer"}:
             put_off_s = POSTPONED_BRIEFLY_S
-        elif duty == "observer" and (len(self.engine.ledger) or self.engine.observer.shows_jobs):
+        elif duty == "observer" and (len(self.engine.ledger) or self.engine.observer.is_due):
             put_off_s = 0.0
         elif duty in {"reaper", "reconciler"} and self.engine.reaper.has_suspects:
             if not self._watches:
