@@ -23,13 +23,13 @@ from tests.simulation.hardships import (
     stuck,
     suspects,
     taken,
-    twice_unheard,
     undeclared,
     untold,
     watches_end,
 )
 from tests.simulation.mixed import FAULTS, TROUBLE_S, checkers, mixed
 from tests.simulation.operating import operators
+from tests.simulation.races import close_calls, twice_unheard
 from tests.simulation.reading import readers
 from tests.simulation.upkeep import (
     MetricsAreTrue,
@@ -315,6 +315,7 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
         all_checkers(),
         _ON_TIME_S,
     ),
+    "far_away": (on_time, Faults(latency=(0.05, 0.4)), all_checkers(), _ON_TIME_S),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
@@ -359,6 +360,7 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
     "ghosts": (ghosts, Faults(lose=30, drop=20)),
     "stuck": (stuck, Faults(lose=30, freeze=10)),
     "expelled": (expelled, Faults(lose=300, drop=60)),
+    "close_calls": (close_calls, Faults(lose=10)),
     "twice_unheard": (twice_unheard, Faults(lose=20)),
     "stopped_lossy": (stopped, Faults(drop=300, lose=100)),
     "watches_end": (watches_end, Faults(lose=10, stop=5)),

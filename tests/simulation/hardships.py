@@ -29,7 +29,6 @@ __all__ = [
     "stuck",
     "suspects",
     "taken",
-    "twice_unheard",
     "undeclared",
     "untold",
     "watches_end",
@@ -102,7 +101,7 @@ def untold(sim: Simulation) -> None:
 
 def _forget_fence_soon(sim: Simulation, pool: SimulatedPool, at: int) -> None:
     """Let a pool lose its fence just before its Nth exchange from now."""
-    before_next(pool, "exchange", partial(_forget_fence, sim, pool), at=at)
+    before_next(pool, "exchange", partial(forget_fence, sim, pool), at=at)
 
 
 def suspects(sim: Simulation) -> None:
@@ -272,39 +271,19 @@ def expelled(sim: Simulation) -> None:
     """Pools that lose their registration, and with it their fence, while they have jobs."""
     for _ in range(2):
         pool = sim.pool(concurrency=3)
-        pool.job("work", _fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
+        pool.job("work", fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
     for n in range(120):
         sim.at(1.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
     for n, at_s in enumerate(range(15, 170, 20)):
-        sim.at(at_s, _forget_fence, sim, sim.pools[n % 2])
+        sim.at(at_s, forget_fence, sim, sim.pools[n % 2])
 
 
-def twice_unheard(sim: Simulation) -> None:
-    """Pools that are expelled after a reply was lost, and lose the reply of their next exchange."""
-    for _ in range(2):
-        pool = sim.pool(concurrency=3)
-        pool.job("work", _fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
-    for n in range(120):
-        sim.at(1.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
-    for n, at_s in enumerate(range(15, 170, 20)):
-        sim.at(at_s, _expel_unheard, sim, sim.pools[n % 2])
-
-
-def _expel_unheard(sim: Simulation, pool: SimulatedPool) -> None:
-    def expel() -> None:
-        _forget_fence(sim, pool)
-        sim.lose_reply(pool, "exchange")
-
-    sim.lose_reply(pool, "exchange")
-    before_next(pool, "resync", expel)
-
-
-def _fails_twice(job: Job) -> None:
+def fails_twice(job: Job) -> None:
     if job.arg_int("n") % 4 and job.fails < 2:
         raise ValueError("not yet")
 
 
-def _forget_fence(sim: Simulation, pool: SimulatedPool) -> None:
+def forget_fence(sim: Simulation, pool: SimulatedPool) -> None:
     sim.server.execute([("HDEL", sim.keys.pool(pool.pool_id), "fence")])
 
 

@@ -276,6 +276,7 @@ class ObservationsAreTrue(Checker):
         self._idle: dict[tuple[str, str], float] = {}  # pool and worker -> since when
         self._orphaned: set[int] = set()  # what runs on although its process has ended
         self._next_s = 0.0
+        self._died_s: dict[str, float] = {}
         self._mended_s = 0.0  # by when pools have written again what Redis has lost
 
     def started(self, run: HandlerRun) -> None:
@@ -309,7 +310,9 @@ class ObservationsAreTrue(Checker):
         # Some commands leave a key between two versions.
         if change.command not in _REWRITING and now_s >= self._next_s:
             self._next_s = now_s + _EVERY_S
-            slow_s = 10 * scene.conditions.slowness_s()
+            # One pool may have to look after the jobs of many dead ones, one after the other.
+            dead = sum(now_s - at_s < _RESYNC_S for at_s in self._died_s.values())
+            slow_s = (10 + 2 * dead) * scene.conditions.slowness_s()
             if now_s >= self._mended_s + _OBSERVED_S + slow_s:
                 self._look_at_running(now_s, slow_s)
             self._look_at_idle(now_s, slow_s)
@@ -379,6 +382,7 @@ class ObservationsAreTrue(Checker):
 
     def crashed(self, pool: str) -> None:
         """Forget the workers of a process that is gone."""
+        self._died_s[pool] = self.scene.now_s()
         self._idle = {key: since_s for key, since_s in self._idle.items() if key[0] != pool}
         running = self.scene.running.values()
         self._orphaned.update(run.number for run in running if run.pool == pool)

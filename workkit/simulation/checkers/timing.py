@@ -283,7 +283,7 @@ class NobodyAliveIsReaped(Checker):
     def changed(self, change: RedisChange) -> None:
         """Record heartbeats, and check recoveries."""
         scene = self.scene
-        if change.command in {"beat", "register"}:
+        if change.command in {"beat", "register", "HSET"}:
             for key in change.keys:
                 if scene.keys.is_pool(key):
                     said = scene.read("HGET", key, "heartbeat_at")
