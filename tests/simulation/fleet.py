@@ -315,7 +315,6 @@ SCENARIOS: dict[str, tuple[Any, ...]] = {
         all_checkers(),
         _ON_TIME_S,
     ),
-    "far_away": (on_time, Faults(latency=(0.05, 0.4)), all_checkers(), _ON_TIME_S),
     "mixed": (mixed, FAULTS, checkers(), TROUBLE_S),
     "verdicts": (verdicts, DEFAULT_FAULTS),
     "reaping": (reaping, Faults(freeze=200, slow=300)),
