@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -14,7 +15,9 @@ from workkit.simulation import SimulatedPool, Simulation
 
 __all__ = [
     "crowded",
+    "expel_often",
     "expelled",
+    "forget_fence",
     "ghosts",
     "host_dies",
     "keyed",
@@ -269,21 +272,27 @@ def start_ended(sim: Simulation) -> None:
 
 def expelled(sim: Simulation) -> None:
     """Pools that lose their registration, and with it their fence, while they have jobs."""
+    expel_often(sim, forget_fence)
+
+
+def expel_often(sim: Simulation, expel: Callable[[Simulation, SimulatedPool], None]) -> None:
+    """Expel two busy pools in turn, in some way."""
     for _ in range(2):
         pool = sim.pool(concurrency=3)
-        pool.job("work", fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
+        pool.job("work", _fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
     for n in range(120):
         sim.at(1.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
     for n, at_s in enumerate(range(15, 170, 20)):
-        sim.at(at_s, forget_fence, sim, sim.pools[n % 2])
+        sim.at(at_s, expel, sim, sim.pools[n % 2])
 
 
-def fails_twice(job: Job) -> None:
+def _fails_twice(job: Job) -> None:
     if job.arg_int("n") % 4 and job.fails < 2:
         raise ValueError("not yet")
 
 
 def forget_fence(sim: Simulation, pool: SimulatedPool) -> None:
+    """Let a pool lose its fence, so that it is not registered any more."""
     sim.server.execute([("HDEL", sim.keys.pool(pool.pool_id), "fence")])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.hardships import fails_twice, forget_fence
+from tests.simulation.hardships import expel_often, forget_fence
 from tests.simulation.mishaps import before_next
 from tests.support.handlers import nothing
 from workkit.core.entropy import Entropy
@@ -13,13 +13,7 @@ __all__ = ["close_calls", "twice_unheard"]
 
 def twice_unheard(sim: Simulation) -> None:
     """Pools that are expelled after a reply was lost, and lose the reply of their next exchange."""
-    for _ in range(2):
-        pool = sim.pool(concurrency=3)
-        pool.job("work", fails_twice, takes=(0.2, 4), max_fails=3, backoff=lambda job: 5)
-    for n in range(120):
-        sim.at(1.3 * n, sim.enqueuer.enqueue, "work", {"n": n})
-    for n, at_s in enumerate(range(15, 170, 20)):
-        sim.at(at_s, _expel_unheard, sim, sim.pools[n % 2])
+    expel_often(sim, _expel_unheard)
 
 
 def _expel_unheard(sim: Simulation, pool: SimulatedPool) -> None:
